@@ -1,0 +1,34 @@
+# Every target sets up .venv by itself; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test venv lint clean
+
+demo: venv
+	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
+	$(BIN)/python main.py --config=configs/demo.py:beta_lasso \
+	  --workdir=$(DEMO)/beta_lasso
+	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
+	  --out=$(DEMO)
+
+test: venv lint
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+venv: $(VENV)/ready
+
+$(VENV)/ready: setup.py
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) \
+	  else f"lconv_jax needs Python 3.11 or newer, {sys.executable} is " \
+	  f"{sys.version.split()[0]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

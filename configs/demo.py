@@ -1,0 +1,23 @@
+r"""What `make demo` runs: a small S-FC on images that are drawn on the spot.
+
+  python main.py --config=configs/demo.py:sgd --workdir=runs/demo/sgd
+  python main.py --config=configs/demo.py:beta_lasso --workdir=runs/demo/lasso
+
+The two classes differ only in how far neighbouring pixels are correlated, so
+a net that has found locality needs few weights.
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+  """Returns the demo's setting, changed by comma-separated choices."""
+  c = base.base()
+  base.nlgp(c)
+  c.model.base_channels = 1
+  c.train.epochs = 50
+  c.optim.beta = 2.0
+  c.optim.l1_conv = c.optim.l1_fc = 1.5e-3
+  return base.choose(c, arg)

@@ -1,0 +1,45 @@
+"""Packaging of lconv_jax; tool settings live in pyproject.toml."""
+
+import pathlib
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+TESTS = [
+  'hypothesis',
+  'pillow',
+  'pytest',
+  'ruff',
+  'scikit-learn',
+]
+
+setuptools.setup(
+  name='lconv_jax',
+  version='0.1.0',
+  description='Learning convolutions from scratch: beta-LASSO in JAX',
+  long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=setuptools.find_packages(include=['lconv_jax', 'lconv_jax.*']),
+  install_requires=[
+    'absl-py',
+    'array_record',  # the file format that tfds reads without TensorFlow
+    'clu',
+    'flax',
+    # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
+    'importlib_resources',
+    'jax>=0.10',
+    'matplotlib',
+    'ml-collections',
+    'numpy',
+    'optax',
+    'orbax-checkpoint',
+    # clu writes TensorBoard events, and tfds TFRecords, through TensorFlow.
+    'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
+    'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
+    'tensorflow-datasets',
+  ],
+  extras_require={'test': TESTS},
+)
