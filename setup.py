@@ -31,12 +31,14 @@ setuptools.setup(
     # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
     'importlib_resources',
     'jax>=0.10',
+    'jaxtyping',
     'matplotlib',
     'ml-collections',
     'numpy',
     'optax',
     'orbax-checkpoint',
-    # clu writes TensorBoard events, and tfds TFRecords, through TensorFlow.
+    'tensorboard',  # clu needs it, undeclared
+    # clu writes TensorBoard events, and tfds reads TFRecords, through it.
     'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
     'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow-datasets',

@@ -1,0 +1,74 @@
+"""Whether a config makes sense, before anything slow begins."""
+
+import math
+
+import ml_collections
+
+from lconv_jax import augment, data, errors, models, optim, precision
+
+CHOICES = {
+  'precision': precision.NAMES,
+  'model.name': models.NAMES,
+  'data.name': data.NAMES,
+  'data.augment': augment.NAMES,
+  'optim.name': optim.NAMES,
+}
+
+AT_LEAST = {
+  'seed': 0,
+  'model.base_channels': 1,
+  'model.dropout': 0,
+  'data.validation': 0,
+  'data.limit': 0,
+  'optim.lr': 0,
+  'optim.momentum': 0,
+  'optim.weight_decay': 0,
+  'optim.beta': 0,
+  'optim.l1_conv': 0,
+  'optim.l1_fc': 0,
+  'train.epochs': 0,
+  'train.batch_size': 1,
+  'train.eval_every_epochs': 1,
+  'train.checkpoint_every_epochs': 1,
+}
+
+BELOW = {'seed': 2**32, 'model.dropout': 1, 'optim.momentum': 1}
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises a UsageError that names the first field that cannot be right."""
+  flat = {
+    f'{group}.{name}' if name else group: value
+    for group, fields in config.items()
+    for name, value in (
+      fields.items()
+      if isinstance(fields, ml_collections.ConfigDict)
+      else [('', fields)]
+    )
+  }
+  for field, options in CHOICES.items():
+    if flat[field] not in options:
+      raise errors.unknown(f'config.{field}', flat[field], options)
+  for field, least in AT_LEAST.items():
+    value, below = flat[field], BELOW.get(field, math.inf)
+    if not least <= value < below:  # also false for NaN
+      limit = '' if below == math.inf else f' and less than {below}'
+      raise errors.UsageError(
+        f'config.{field}={value} must be at least {least}{limit}.'
+      )
+
+
+def check_batch(batch_size: int, num_devices: int, num_train: int) -> None:
+  """Raises a UsageError where a batch does not divide, or is too large."""
+  if batch_size % num_devices:
+    below = batch_size // num_devices * num_devices
+    nearest = ' or '.join(str(b) for b in (below, below + num_devices) if b)
+    raise errors.UsageError(
+      f'config.train.batch_size={batch_size} does not divide over '
+      f'{num_devices} devices; the nearest that do: {nearest}.'
+    )
+  if batch_size > num_train:
+    raise errors.UsageError(
+      f'config.train.batch_size={batch_size} is more than the {num_train} '
+      'training images; make it smaller.'
+    )

@@ -1,0 +1,158 @@
+"""Checkpoints of a run: the last training state and the best net, by orbax."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from flax import serialization
+from jaxtyping import PyTree
+
+from lconv_jax import errors
+
+FOLDER = 'checkpoints'
+
+
+class Checkpoint(NamedTuple):
+  """What is saved together, so that it cannot disagree."""
+
+  state: PyTree  # TrainState, arrays on the host
+  best: PyTree  # params and batch_stats of the best epoch so far
+  best_row: dict[str, Any]  # its metrics; empty before the first evaluation
+
+
+class Checkpoints:
+  """The checkpoints of a run folder, one folder a step.
+
+  Two are kept: should the newest turn out to be damaged, the one before it
+  serves. A save that is killed midway leaves no checkpoint behind.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path) -> None:
+    """Opens, or creates, the checkpoints in `workdir`."""
+    self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    self._manager = ocp.CheckpointManager(
+      self._folder,
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=2,
+        cleanup_tmp_directories=True,
+        enable_async_checkpointing=False,
+      ),
+    )
+
+  def save(self, step: int, checkpoint: Checkpoint) -> None:
+    """Saves, unless that step is saved already."""
+    if step in self._manager.all_steps():
+      return
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(
+          serialization.to_state_dict(checkpoint.state)
+        ),
+        best=ocp.args.StandardSave(
+          serialization.to_state_dict(checkpoint.best)
+        ),
+        best_row=ocp.args.JsonSave(checkpoint.best_row),
+      ),
+    )
+
+  def restore(self, state: PyTree, best: PyTree) -> Checkpoint | None:
+    """Returns the newest checkpoint that can be read; None where none is.
+
+    Args:
+      state: what to restore, arrays or their shapes and dtypes.
+      best: likewise, params and batch_stats.
+
+    Raises:
+      UsageError: the checkpoint belongs to another architecture, or none of
+        those on disk can be read.
+    """
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    for step in steps:
+      try:
+        items = self._manager.restore(
+          step,
+          args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(),
+            best=ocp.args.StandardRestore(),
+            best_row=ocp.args.JsonRestore(),
+          ),
+        )
+      except Exception as e:
+        # Whatever a damaged file makes orbax raise, an older one may serve.
+        logging.warning(
+          'The checkpoint of step %d in %s cannot be read (%s).',
+          step,
+          self._folder,
+          str(e).partition('\n')[0][:200],
+        )
+        continue
+      if step != steps[0]:  # or saving the damaged step anew would be skipped
+        self._delete_newer(step)
+      return Checkpoint(
+        _match(state, items['state'], self._folder / str(step)),
+        _match(best, items['best'], self._folder / str(step)),
+        items['best_row'],
+      )
+    if steps:
+      raise errors.UsageError(
+        f'None of the checkpoints in {self._folder} can be read; remove that '
+        'folder to start this run again.'
+      )
+    return None
+
+  def close(self) -> None:
+    """Waits for what is being written."""
+    self._manager.close()
+
+  def _delete_newer(self, step: int) -> None:
+    for newer in self._manager.all_steps():
+      if newer > step:
+        self._manager.delete(newer)
+
+
+def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
+  """Returns the params of a run as NumPy arrays.
+
+  Args:
+    workdir: a run folder.
+    which: 'best' (by validation accuracy) or 'last'.
+
+  Raises:
+    UsageError: there is no checkpoint.
+  """
+  folder = pathlib.Path(workdir).absolute() / FOLDER
+  item = {'best': 'best', 'last': 'state'}[which]
+  if folder.is_dir():
+    with ocp.CheckpointManager(folder) as manager:
+      if (step := manager.latest_step()) is not None:
+        args = ocp.args.Composite(**{item: ocp.args.StandardRestore()})
+        return manager.restore(step, args=args)[item]['params']
+  raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
+
+
+def _match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
+  """Returns `restored` in the structure of `target`, shapes checked."""
+  wanted = _flat(serialization.to_state_dict(target))
+  found = _flat(restored)
+  for name in sorted(wanted.keys() | found.keys()):
+    a, b = wanted.get(name), found.get(name)
+    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
+      raise errors.UsageError(
+        f'The checkpoint {where} is of another architecture or optimiser: '
+        f'{name} is {_describe(b)} there, but the config asks for '
+        f'{_describe(a)}; use its own config or another --workdir.'
+      )
+  return serialization.from_state_dict(target, restored)
+
+
+def _flat(tree: PyTree) -> dict[str, Any]:
+  leaves = jax.tree.leaves_with_path(tree)
+  return {'/'.join(str(k.key) for k in path): leaf for path, leaf in leaves}
+
+
+def _describe(x: np.ndarray | None) -> str:
+  return 'missing' if x is None else f'{x.dtype}{list(x.shape)}'

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C as a request that the training loop asks after."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(Exception):
+  """A run was stopped by a signal, saved, and can be continued."""
+
+  def __init__(self, received: signal.Signals, message: str) -> None:
+    """Keeps the signal for the exit status, 128 + its number."""
+    super().__init__(message)
+    self.received = received
+
+
+class Watch:
+  """Context in which the first signal is noted and the second one acts."""
+
+  def __init__(self) -> None:
+    """Nothing is received yet."""
+    self.received: signal.Signals | None = None
+    self._previous = {}
+
+  def __enter__(self) -> Self:
+    """Installs the handlers; other threads than the main one cannot."""
+    if threading.current_thread() is threading.main_thread():
+      for s in SIGNALS:
+        self._previous[s] = signal.signal(s, self._note)
+    return self
+
+  def __exit__(
+    self,
+    exc_type: type[BaseException] | None,
+    exc: BaseException | None,
+    traceback: TracebackType | None,
+  ) -> None:
+    """Puts the previous handlers back."""
+    self._restore()
+
+  def _note(self, number: int, frame: FrameType | None) -> None:
+    self.received = signal.Signals(number)
+    self._restore()
+
+  def _restore(self) -> None:
+    for s, handler in self._previous.items():
+      signal.signal(s, handler)
+    self._previous = {}

@@ -1,0 +1,179 @@
+"""β-LASSO (Neyshabur 2020, algorithm 1) as optax transformations."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+ScalarOrSchedule = optax.ScalarOrSchedule
+Mask = Any | Callable[[optax.Params], Any] | None
+
+
+class ScheduleState(NamedTuple):
+  """How often the transformation has been applied."""
+
+  count: jax.Array  # shape=(), dtype=int32
+
+
+def add_l1(
+  l1: ScalarOrSchedule | Any, mask: Mask = None
+) -> optax.GradientTransformation:
+  """Adds the subgradient of an ℓ1 penalty, ``l1 * sign(params)``.
+
+  Args:
+    l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
+      params, for example ``{'conv1': 1e-5, 'fc1': 2e-5}``.
+    mask: which leaves are penalised, as in :func:`optax.masked`; None: all.
+
+  Returns:
+    A :class:`optax.GradientTransformation` object.
+  """
+  return _per_leaf(lambda u, p, l1: u + l1 * jnp.sign(p), l1, mask)
+
+
+def threshold(
+  level: ScalarOrSchedule | Any, mask: Mask = None
+) -> optax.GradientTransformation:
+  """Changes updates so that no parameter ends up between 0 and ``level``.
+
+  Where ``|params + updates| < level``, the update becomes ``-params``, so that
+  the parameter is exactly 0 afterwards. In a chain of transformations, this
+  should be the last one.
+
+  Args:
+    level: a scalar, a schedule, or a tree of these that is a prefix of params.
+    mask: which leaves are cut, as in :func:`optax.masked`; None: all.
+
+  Returns:
+    A :class:`optax.GradientTransformation` object.
+  """
+
+  def cut(u: jax.Array, p: jax.Array, level: ArrayLike) -> jax.Array:
+    new = optax.apply_updates(p, u)
+    return jnp.where(jnp.abs(new) < level, -p, u)
+
+  return _per_leaf(cut, level, mask)
+
+
+def kernels(params: optax.Params) -> Any:
+  """Masks out batch norm and biases: the default `mask` of `beta_lasso`.
+
+  Args:
+    params: tree of arrays.
+
+  Returns:
+    Tree of the same structure: True for arrays of two or more dimensions
+    unless a ``bias`` or a ``scale`` is on their path.
+  """
+
+  def is_kernel(path: tuple, p: jax.Array) -> bool:
+    names = {str(getattr(k, 'key', getattr(k, 'name', ''))) for k in path}
+    return jnp.ndim(p) >= 2 and names.isdisjoint({'bias', 'scale'})
+
+  return jax.tree.map_with_path(is_kernel, params)
+
+
+def beta_lasso(
+  learning_rate: ScalarOrSchedule,
+  l1: ScalarOrSchedule | Any,
+  beta: ScalarOrSchedule = 50.0,
+  mask: Mask = None,
+) -> optax.GradientTransformation:
+  r"""Gradient descent on an ℓ1 penalty that cuts small weights to zero.
+
+  .. math::
+
+    \theta &\leftarrow \theta - \eta (\nabla f(\theta) + \lambda
+      \operatorname{sign}(\theta)) \\
+    \theta &\leftarrow \theta \cdot 1[|\theta| \ge \beta \lambda]
+
+  The level βλ does not contain the learning rate η, so it does not decay with
+  it. β = 0 is subgradient descent, λ = 0 is gradient descent. A weight that was
+  cut returns as soon as its gradient step alone exceeds βλ.
+
+  Args:
+    learning_rate: η, a scalar or a schedule.
+    l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
+      params: a λ for each layer, for example ``{'conv1': 1e-5, 'fc1': 2e-5}``.
+      The total shift by the ℓ1 term is about λ Σ η: a run of a tenth of the
+      steps needs about ten times the λ.
+    beta: β, a scalar or a schedule. The paper uses 50.
+    mask: which leaves are penalised and cut, as in :func:`optax.masked`. None:
+      those that :func:`kernels` selects, so no biases and no batch norm. True:
+      all leaves.
+
+  Returns:
+    A :class:`optax.GradientTransformation` object; its `update` needs params.
+
+  Examples:
+    >>> import jax, jax.numpy as jnp, lconv_jax, optax
+    >>> w = jnp.array([[0.3, -0.04, 0.0]])
+    >>> tx = lconv_jax.beta_lasso(learning_rate=0.1, l1=0.01, beta=10.0)
+    >>> state = tx.init(w)
+    >>> grads = jnp.array([[1.0, 0.2, -2.0]])
+    >>> updates, state = tx.update(grads, state, w)
+    >>> print(optax.apply_updates(w, updates))  # βλ = 0.1 cuts the second
+    [[0.199 0.    0.2  ]]
+
+  References:
+    Neyshabur, `Towards Learning Convolutions from Scratch
+    <https://arxiv.org/abs/2007.13657>`_, NeurIPS 2020
+  """
+  mask = kernels if mask is None else mask
+  return optax.chain(
+    add_l1(l1, mask),
+    optax.scale_by_learning_rate(learning_rate),
+    threshold(_product(beta, l1), mask),
+  )
+
+
+def _per_leaf(
+  fn: Callable[[jax.Array, jax.Array, ArrayLike], jax.Array],
+  value: ScalarOrSchedule | Any,
+  mask: Mask,
+) -> optax.GradientTransformation:
+  """Applies fn(update, param, value) to each leaf, value a scheduled prefix."""
+  scheduled = any(map(callable, jax.tree.leaves(value)))
+
+  def init_fn(params: optax.Params) -> optax.OptState:
+    jax.tree.broadcast(value, params)  # fail early where it is no prefix
+    return (
+      ScheduleState(jnp.zeros([], jnp.int32))
+      if scheduled
+      else (optax.EmptyState())
+    )
+
+  def update_fn(
+    updates: optax.Updates,
+    state: optax.OptState,
+    params: optax.Params | None = None,
+  ) -> tuple[optax.Updates, optax.OptState]:
+    if params is None:
+      raise ValueError(
+        'params are needed: call tx.update(grads, state, params)'
+      )
+    now = value
+    if scheduled:
+      now = jax.tree.map(lambda v: v(state.count) if callable(v) else v, value)
+      state = ScheduleState(optax.safe_increment(state.count))
+    updates = jax.tree.map(fn, updates, params, jax.tree.broadcast(now, params))
+    return updates, state
+
+  tx = optax.GradientTransformation(init_fn, update_fn)
+  return tx if mask is None else optax.masked(tx, mask)
+
+
+def _product(a: ScalarOrSchedule, tree: Any) -> Any:
+  """Returns a times each leaf of tree, where each may be a schedule."""
+
+  def times(b: ScalarOrSchedule) -> ScalarOrSchedule:
+    if not callable(a) and not callable(b):
+      return a * b
+    return lambda count: (
+      (a(count) if callable(a) else a) * (b(count) if callable(b) else b)
+    )
+
+  return jax.tree.map(times, tree)

@@ -1,0 +1,66 @@
+"""Metrics of a run as JSON lines and TensorBoard events."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+FILE = 'metrics.jsonl'
+
+
+def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
+  """Returns the rows of a run folder; a half-written last line is left out."""
+  path = pathlib.Path(folder) / FILE
+  if not path.exists():
+    return []
+  rows = []
+  for line in path.read_text(encoding='utf-8').splitlines():
+    try:
+      rows.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return rows
+
+
+class Writer:
+  """Appends rows to metrics.jsonl and to TensorBoard events."""
+
+  def __init__(self, folder: pathlib.Path, step: int) -> None:
+    """Opens the metrics of a run that stands at `step`.
+
+    Rows of later steps, which an interrupted process wrote after its last
+    checkpoint, are dropped: they will be written again.
+    """
+    self._folder = folder
+    self._events = None
+    self.rows = [row for row in read(folder) if row['step'] <= step]
+    partial = folder / f'{FILE}.partial'
+    partial.write_text(''.join(map(_line, self.rows)), encoding='utf-8')
+    os.replace(partial, folder / FILE)
+    self._file = (folder / FILE).open('a', encoding='utf-8')
+
+  def write(self, row: dict[str, Any]) -> None:
+    """Writes one row, a flat dict with a `step`."""
+    self.rows.append(row)
+    self._file.write(_line(row))
+    self._file.flush()
+    if self._events is None:
+      # TensorFlow takes seconds to import; training has begun by now.
+      os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+      os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # or it says so
+      from clu import metric_writers
+
+      self._events = metric_writers.SummaryWriter(str(self._folder))
+    scalars = {k: v for k, v in row.items() if k != 'step'}
+    self._events.write_scalars(row['step'], scalars)
+    self._events.flush()
+
+  def close(self) -> None:
+    """Flushes and closes the files."""
+    self._file.close()
+    if self._events is not None:
+      self._events.close()
+
+
+def _line(row: dict[str, Any]) -> str:
+  return json.dumps(row) + '\n'

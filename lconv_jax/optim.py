@@ -1,0 +1,87 @@
+"""From config to learning rate schedule and optimiser."""
+
+from typing import NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from lconv_jax import lasso
+
+NAMES = ('sgd', 'beta_lasso')
+
+
+class Hyper(NamedTuple):
+  """What a grid varies: arguments of the compiled step, not constants in it.
+
+  Every field has shape=(), float32 but for the seed.
+  """
+
+  seed: jax.Array  # uint32
+  lr: jax.Array  # initial learning rate
+  momentum: jax.Array
+  weight_decay: jax.Array
+  beta: jax.Array
+  l1_conv: jax.Array
+  l1_fc: jax.Array
+  dropout: jax.Array  # probability
+
+  @classmethod
+  def from_config(cls, config: ml_collections.ConfigDict) -> 'Hyper':
+    """Returns the values of a config as NumPy scalars."""
+    o = config.optim
+    values = [getattr(o, name) for name in cls._fields[1:-1]]
+    return cls(
+      np.uint32(config.seed), *map(np.float32, (*values, config.model.dropout))
+    )
+
+
+class Structure(NamedTuple):
+  """What decides the shape of the optimiser state, so the program."""
+
+  name: str  # one of NAMES
+  momentum: bool  # whether there is a momentum buffer
+  steps: int  # of the whole run, over which the learning rate anneals
+
+  @classmethod
+  def from_config(
+    cls, config: ml_collections.ConfigDict, steps: int
+  ) -> 'Structure':
+    """Returns the structure of a config's run of `steps` steps."""
+    return cls(config.optim.name, config.optim.momentum > 0, steps)
+
+
+def make(
+  structure: Structure, hyper: Hyper, params: PyTree
+) -> optax.GradientTransformation:
+  """Returns the optimiser; the fields of `hyper` may be traced.
+
+  Weight decay of the kernels is added to the gradient, momentum is PyTorch's,
+  the learning rate anneals along a cosine (paper, A.2). β-LASSO has one λ for
+  the layers that stand for convolutions and one for the fully connected ones.
+
+  Args:
+    structure: what decides the shape of the optimiser's state.
+    hyper: values.
+    params: dict from layer name to its parameters; only names are used.
+  """
+  schedule = optax.cosine_decay_schedule(1.0, max(structure.steps, 1))
+
+  def learning_rate(count: jax.Array) -> jax.Array:
+    return hyper.lr * schedule(count)
+
+  if structure.name == 'beta_lasso':
+    l1 = {
+      layer: hyper.l1_conv if layer.startswith('conv') else hyper.l1_fc
+      for layer in params
+    }
+    last = lasso.beta_lasso(learning_rate, l1, hyper.beta)
+  else:
+    last = optax.scale_by_learning_rate(learning_rate)
+  return optax.chain(
+    optax.add_decayed_weights(hyper.weight_decay, lasso.kernels),
+    optax.trace(hyper.momentum) if structure.momentum else optax.identity(),
+    last,
+  )

@@ -1,0 +1,44 @@
+"""Devices: the one file that knows how a step is spread over them.
+
+Everything else knows an axis name only. Under `jax.pmap` every array has a
+leading axis of the devices.
+"""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+AXIS = 'devices'
+
+
+def pmap(fn: Callable, donate_argnums: tuple[int, ...] = ()) -> Callable:
+  """Runs `fn` on every local device; the mapped axis is called `AXIS`."""
+  return jax.pmap(fn, axis_name=AXIS, donate_argnums=donate_argnums)
+
+
+def device_count() -> int:
+  """Returns over how many devices a batch is divided."""
+  return jax.local_device_count()
+
+
+def replicate(tree: PyTree) -> PyTree:
+  """Copies host arrays to every device, as `pmap` wants its arguments."""
+  mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+  sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+
+  def put(x: np.ndarray) -> jax.Array:
+    x = np.asarray(x)
+    return jax.device_put(
+      np.broadcast_to(x, (device_count(), *x.shape)), sharding
+    )
+
+  return jax.tree.map(put, tree)
+
+
+def unreplicate(tree: PyTree) -> PyTree:
+  """Returns the first device's copy as NumPy arrays."""
+  # Indexing the whole array would gather it from every device first.
+  return jax.tree.map(lambda x: np.asarray(x.addressable_data(0))[0], tree)

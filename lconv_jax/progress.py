@@ -1,0 +1,115 @@
+"""What a person reads while a run goes on, and the clock behind it."""
+
+import sys
+import time
+from typing import Any
+
+CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
+SILENCE = 60.0  # seconds without a line, where the output is no terminal
+
+
+class Clock:
+  """Measures steps: how long a chunk to take, how fast, how much is left."""
+
+  def __init__(self, seconds: float = 0.0) -> None:
+    """Starts the clock of a run that has taken `seconds` before."""
+    self._begin = time.perf_counter() - seconds
+    self._chunks = 0
+    self._chunk_begin = self._begin
+    self._epoch = [0, 0.0]  # steps and seconds of training since `lap`
+    self._step_seconds = 0.0
+    self._warm: tuple[int, float] | None = None  # step and time after compiling
+
+  def chunk(self) -> int:
+    """Returns how many steps to take before the host looks up again."""
+    self._chunk_begin = time.perf_counter()
+    if self._chunks < 2:  # the first compiles, the second is measured
+      return 1
+    return max(1, round(CHUNK_SECONDS / self._step_seconds))
+
+  def tick(self, first: int, stop: int) -> None:
+    """Notes that steps `first` to `stop` have been taken since `chunk`."""
+    now = time.perf_counter()
+    self._chunks += 1
+    if self._chunks == 1:
+      self._warm = stop, now
+      return
+    self._step_seconds = (now - self._chunk_begin) / (stop - first)
+    self._epoch[0] += stop - first
+    self._epoch[1] += now - self._chunk_begin
+
+  def lap(self) -> None:
+    """Forgets the speed of the epoch that has ended."""
+    self._epoch = [0, 0.0]
+
+  def steps_per_second(self) -> float:
+    """Returns the speed of training in this epoch, compilation left out."""
+    steps, seconds = self._epoch
+    return steps / seconds if steps else 0.0
+
+  def left(self, now: int, total: int) -> float:
+    """Returns the seconds that the rest will take, evaluation included."""
+    if self._warm is None or now == self._warm[0]:
+      return 0.0
+    step, since = self._warm
+    return (time.perf_counter() - since) / (now - step) * (total - now)
+
+  def seconds(self) -> float:
+    """Returns the age of the run."""
+    return time.perf_counter() - self._begin
+
+
+class Display:
+  """Prints lines that stay, and a line that the next one replaces."""
+
+  def __init__(self) -> None:
+    """Nothing is shown yet."""
+    self._terminal = sys.stdout.isatty()
+    self._printed = time.perf_counter()
+
+  def line(self, text: str) -> None:
+    """Prints a line that stays."""
+    print(f'\r\033[K{text}' if self._terminal else text, flush=True)
+    self._printed = time.perf_counter()
+
+  def passing(self, text: str) -> None:
+    """Shows a line for now; without a terminal, only after a long silence."""
+    if self._terminal:
+      print(f'\r\033[K{text}', end='', flush=True)
+    elif time.perf_counter() - self._printed > SILENCE:
+      self.line(text)
+
+
+def line(row: dict[str, Any], epochs: int, seconds_left: float) -> str:
+  """Returns a row of metrics as the line that a person reads."""
+  parts = [
+    f'epoch {round(row["epoch"], 2):g}/{epochs}',
+    f'loss {row["train/loss"]:.3f}',
+  ]
+  for split in ('train', 'validation', 'test'):
+    if f'{split}/accuracy' in row:
+      parts.append(f'{split} {row[f"{split}/accuracy"]:.2%}')
+  kept = [
+    f'{key.removeprefix("nonzero/")} {share(value)}'
+    for key, value in row.items()
+    if key.startswith('nonzero/')
+  ]
+  if kept:
+    parts.append(f'non-zero {" ".join(kept)}')
+  parts.append(f'{row["images_per_second"]:,.0f} images/s')
+  parts.append(f'{duration(seconds_left)} left')
+  return '  '.join(parts)
+
+
+def share(x: float) -> str:
+  """Returns a share in per cent with three significant digits at most."""
+  return f'{100 * x:.3g}%'
+
+
+def duration(seconds: float) -> str:
+  """Returns e.g. 1h02m, 3m05s or 7s."""
+  minutes, s = divmod(round(seconds), 60)
+  hours, m = divmod(minutes, 60)
+  if hours:
+    return f'{hours}h{m:02}m'
+  return f'{m}m{s:02}s' if m else f'{s}s'

@@ -1,0 +1,149 @@
+"""The run folder: config.json, metrics.jsonl, checkpoints/, done.json."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import ml_collections
+
+from lconv_jax import errors
+
+# These may change when a run is continued: they do not change its results.
+FREE = ('data.dir', 'train.checkpoint_every_epochs')
+
+
+@contextlib.contextmanager
+def open_folder(
+  workdir: str | pathlib.Path, config: ml_collections.ConfigDict
+) -> Iterator[pathlib.Path]:
+  """Creates or reopens a run folder and keeps other processes out of it.
+
+  Args:
+    workdir: the folder.
+    config: must agree with the folder's own, if it has one.
+
+  Yields:
+    The folder's path.
+
+  Raises:
+    UsageError: the folder holds a run of another config, cannot be written, or
+      another process is training in it.
+  """
+  folder = pathlib.Path(workdir).expanduser().absolute()
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / '.lock').open('w')
+  except OSError as e:
+    raise errors.UsageError(
+      f'--workdir={workdir} cannot be written ({e.strerror}); choose another.'
+    ) from e
+  with lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+      raise errors.UsageError(
+        f'Another process is training in {folder}; wait for it, or choose '
+        'another --workdir.'
+      ) from e
+    _agree(folder, config)
+    yield folder
+
+
+def done(folder: pathlib.Path) -> dict[str, Any] | None:
+  """Returns the final numbers of a finished run, None before it is one."""
+  return read_json(folder / 'done.json')
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+  """Returns a JSON file's content; None if it is missing or cut short."""
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except (FileNotFoundError, json.JSONDecodeError):
+    return None
+
+
+def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+  """Writes a JSON file that is there whole or not at all."""
+  partial = path.with_suffix('.partial')
+  partial.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+  os.replace(partial, path)
+
+
+def environment() -> dict[str, Any]:
+  """Returns what a figure needs beside it: command, commit, machine."""
+  packages = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
+  return {
+    'command': shlex.join(['python', *sys.argv]),
+    'commit': _commit(),
+    'device': jax.devices()[0].device_kind,
+    'devices': jax.device_count(),
+    'cpu': _cpu(),
+    'cpus': os.cpu_count(),
+    'python': platform.python_version(),
+    **{name: importlib.metadata.version(name) for name in packages},
+  }
+
+
+def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  path = folder / 'config.json'
+  new = json.loads(json.dumps(config.to_dict()))
+  old = read_json(path)
+  if old is None:
+    write_json(path, {**new, 'environment': environment()})
+    return
+  before, now = _flat(old), _flat(new)
+  free = FREE if config.train.epochs else (*FREE, 'train.epochs')
+  differ = [
+    f'{k}={before.get(k)!r}, now {now.get(k)!r}'
+    for k in sorted(before.keys() | now.keys())
+    if before.get(k) != now.get(k)
+    and k not in free
+    and not k.startswith('environment.')
+  ]
+  if differ:
+    raise errors.UsageError(
+      f'{folder} holds a run of another config ({"; ".join(differ)}): choose '
+      'another --workdir, or repeat its settings to continue it.'
+    )
+
+
+def _flat(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  out = {}
+  for key, value in tree.items():
+    if isinstance(value, dict):
+      out.update(_flat(value, f'{prefix}{key}.'))
+    else:
+      out[prefix + key] = value
+  return out
+
+
+def _commit() -> str:
+  """Returns the commit of the code, marked where files were changed."""
+  try:
+    return subprocess.run(
+      ['git', 'describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return 'unknown'
+
+
+def _cpu() -> str:
+  with contextlib.suppress(OSError):
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+      if line.startswith('model name'):
+        return line.partition(':')[2].strip()
+  return platform.processor() or platform.machine()

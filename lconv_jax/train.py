@@ -1,0 +1,174 @@
+"""The training loop: what the host does between chunks of steps."""
+
+import math
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+
+from lconv_jax import (
+  check,
+  checkpoint,
+  data,
+  errors,
+  interrupt,
+  metrics,
+  parallel,
+  progress,
+  run,
+)
+from lconv_jax.trainer import Trainer, means, setup
+
+
+def train_and_evaluate(
+  config: ml_collections.ConfigDict, workdir: str | pathlib.Path
+) -> dict[str, Any]:
+  """Trains, or continues, the run in `workdir`.
+
+  Args:
+    config: see configs/base.py.
+    workdir: the run folder; the same config in the same folder continues it.
+
+  Returns:
+    What done.json holds: metrics of the `best` epoch (by validation accuracy,
+    as the paper reports) and of the `last`, number of weights, environment.
+
+  Raises:
+    UsageError: something that the user can mend.
+    Interrupted: SIGTERM or Ctrl-C came; the state is saved.
+  """
+  check.check(config)
+  with run.open_folder(workdir, config) as folder:
+    finished = run.done(folder)
+    if finished and config.train.epochs:
+      best = finished['best']
+      print(
+        f'{folder} is finished: test accuracy '
+        f'{best["test/accuracy"]:.2%} (epoch {best["epoch"]:g}). Choose '
+        'another --workdir to train again.'
+      )
+      return finished
+    trainer = Trainer(setup(config, data.load(config.data)))
+    checkpoints = checkpoint.Checkpoints(folder)
+    try:
+      restored = trainer.restore(checkpoints)
+      if config.train.epochs == 0:
+        return _evaluate_only(trainer, folder, restored)
+      with interrupt.Watch() as watch:
+        return _loop(config, folder, trainer, checkpoints, watch)
+    finally:
+      checkpoints.close()
+
+
+def _evaluate_only(
+  trainer: Trainer, folder: pathlib.Path, restored: bool
+) -> dict[str, Any]:
+  if not restored:
+    raise errors.UsageError(
+      f'config.train.epochs=0 evaluates a checkpoint, but {folder} holds none.'
+    )
+  result = {'best': trainer.evaluate(trainer.best)}
+  result['last'] = trainer.evaluate(trainer.net())
+  for name, row in result.items():
+    values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
+    print(f'{name}: {values}', flush=True)
+  return result
+
+
+def _loop(
+  config: ml_collections.ConfigDict,
+  folder: pathlib.Path,
+  trainer: Trainer,
+  checkpoints: checkpoint.Checkpoints,
+  watch: interrupt.Watch,
+) -> dict[str, Any]:
+  t = config.train
+  per_epoch = trainer.setup.program.steps_per_epoch
+  total = t.epochs * per_epoch
+  now = trainer.step
+  writer = metrics.Writer(folder, now)
+  clock = progress.Clock(writer.rows[-1]['seconds'] if writer.rows else 0.0)
+  display = progress.Display()
+  display.line(_headline(config, trainer, folder))
+  while now < total:
+    stop = min(now + clock.chunk(), (now // per_epoch + 1) * per_epoch)
+    totals = trainer.train_until(stop)
+    clock.tick(now, stop)
+    if not math.isfinite(totals.loss):
+      raise errors.UsageError(
+        f'The training loss is {totals.loss} between steps {now} and {stop} '
+        f'(epoch {stop / per_epoch:.2f}); all that was saved before is in '
+        f'{folder}. Lower config.optim.lr, or try config.precision=float32.'
+      )
+    now = stop
+    row = {
+      'epoch': now / per_epoch,
+      'step': now,
+      **means('train', totals),
+      'images_per_second': clock.steps_per_second() * t.batch_size,
+    }
+    epoch_ends, finished = now % per_epoch == 0, now == total
+    if epoch_ends and (finished or _every(t.eval_every_epochs, row['epoch'])):
+      row |= trainer.evaluate(trainer.net())
+      row['seconds'] = clock.seconds()
+      trainer.keep_if_best(row)
+      writer.write(row)
+    line = progress.line(row, t.epochs, clock.left(now, total))
+    if epoch_ends:
+      display.line(line)
+      clock.lap()
+    else:
+      display.passing(line)
+    save = epoch_ends and _every(t.checkpoint_every_epochs, row['epoch'])
+    if save or finished or watch.received:
+      trainer.save(checkpoints)
+    if watch.received and not finished:
+      writer.close()
+      raise interrupt.Interrupted(
+        watch.received,
+        f'{watch.received.name}: saved after step {now} of {total} (epoch '
+        f'{row["epoch"]:.2f}) in {folder}; the same command continues.',
+      )
+  writer.close()
+  return _finish(folder, trainer, writer.rows[-1])
+
+
+def _every(epochs: int, epoch: float) -> bool:
+  return epoch % epochs == 0
+
+
+def _headline(
+  config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
+) -> str:
+  setup, device = trainer.setup, jax.devices()[0].device_kind
+  sizes = {name: stop - start for name, (start, stop) in setup.splits.items()}
+  now = trainer.step
+  return (
+    f'{config.model.name} α={config.model.base_channels}: '
+    f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
+    f'{setup.program.dtype} on {parallel.device_count()} × {device}\n'
+    f'{config.data.name}: {sizes["train"]:,} training, '
+    f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
+    f'{folder}: {f"continues after step {now}" if now else "a new run"}'
+  )
+
+
+def _finish(
+  folder: pathlib.Path, trainer: Trainer, last: dict[str, Any]
+) -> dict[str, Any]:
+  best = trainer.best_row
+  result = {
+    'best': best,
+    'last': last,
+    'weights': trainer.weights,
+    'image_shape': list(trainer.setup.data.images.shape[2:]),
+    'environment': run.environment(),
+  }
+  run.write_json(folder / 'done.json', result)
+  print(
+    f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
+    f'{best["epoch"]:g}, the best by validation accuracy. See {folder}.',
+    flush=True,
+  )
+  return result
