@@ -5,6 +5,7 @@ import pathlib
 import runpy
 import sys
 
+import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
@@ -31,14 +32,9 @@ def main(argv: list[str]) -> None:
     sys.exit(f'error: unknown arguments {" ".join(argv[1:])}; see --help.')
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)  # absl's default is chattier
-  import jax  # not needed, and slow, for --help
+  from lconv_jax import cache, interrupt, train  # --help need not wait for it
 
-  from lconv_jax import interrupt, train
-
-  cache = os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache'))
-  jax.config.update(
-    'jax_compilation_cache_dir', os.path.join(cache, 'lconv_jax', 'xla')
-  )
+  jax.config.update('jax_compilation_cache_dir', str(cache.cache_dir() / 'xla'))
   try:
     train.train_and_evaluate(FLAGS.config, FLAGS.workdir)
   except errors.UsageError as e:
@@ -50,31 +46,38 @@ def main(argv: list[str]) -> None:
 
 def parse(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them is said in one sentence."""
-  try:
-    return FLAGS(argv)
-  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as e:
-    sys.exit(f'error: {_explain(argv, e)}')
-
-
-def _explain(argv: list[str], error: Exception) -> str:
   words = ' '.join(argv).replace('--config ', '--config=').split()
   config = next((w for w in words if w.startswith('--config=')), '--config=')
   path, _, choices = config.removeprefix('--config=').partition(':')
   if path and not os.path.exists(path):
     folder = pathlib.Path(__file__).parent / 'configs'
     files = [f'configs/{p.name}' for p in sorted(folder.glob('[!_]*.py'))]
-    return f'{path} does not exist.{errors.nearest(path, files)}See configs/.'
-  if path:
-    try:
-      fields = _fields(runpy.run_path(path)['get_config'](choices or None))
-    except Exception as e:  # whatever a config file raises is its message
-      return f'{config.removeprefix("--")}: {e}'
-    for word in words:
-      name = word.partition('=')[0].removeprefix('--config.')
-      if word.startswith('--config.') and name not in fields:
-        hint = errors.nearest(name, fields)
-        return f'the config has no field {name}.{hint}See configs/base.py.'
-  return str(error).strip().replace('\n', ' ')
+    hint = errors.nearest(path, files)
+    sys.exit(f'error: {path} does not exist.{hint}See configs/.')
+  try:
+    return FLAGS(argv)
+  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as e:
+    sys.exit(f'error: {_explain(words, path, choices) or _one_line(e)}')
+
+
+def _explain(words: list[str], path: str, choices: str) -> str | None:
+  """Returns what is wrong with the config or its overrides, if that is it."""
+  if not path:
+    return None
+  try:
+    fields = _fields(runpy.run_path(path)['get_config'](choices or None))
+  except Exception as e:  # whatever a config file raises is its message
+    return f'{path}: {e}'
+  for word in words:
+    name = word.partition('=')[0].removeprefix('--config.')
+    if word.startswith('--config.') and name not in fields:
+      hint = errors.nearest(name, fields)
+      return f'the config has no field {name}.{hint}See configs/base.py.'
+  return None
+
+
+def _one_line(error: Exception) -> str:
+  return ' '.join(str(error).split())
 
 
 def _fields(config: object, prefix: str = '') -> list[str]:

@@ -4,7 +4,6 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from flax import serialization
@@ -154,5 +153,5 @@ def _flat(tree: PyTree) -> dict[str, Any]:
   return {'/'.join(str(k.key) for k in path): leaf for path, leaf in leaves}
 
 
-def _describe(x: np.ndarray | None) -> str:
+def _describe(x: Any) -> str:
   return 'missing' if x is None else f'{x.dtype}{list(x.shape)}'

@@ -3,7 +3,6 @@
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -25,7 +24,7 @@ class Watch:
     self.received: signal.Signals | None = None
     self._previous = {}
 
-  def __enter__(self) -> Self:
+  def __enter__(self) -> 'Watch':
     """Installs the handlers; other threads than the main one cannot."""
     if threading.current_thread() is threading.main_thread():
       for s in SIGNALS:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-ScalarOrSchedule = optax.ScalarOrSchedule
+ScalarOrSchedule = ArrayLike | optax.Schedule
 Mask = Any | Callable[[optax.Params], Any] | None
 
 

@@ -6,12 +6,13 @@ compute dtype, batch norm and logits in float32.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, PyTree
 
 from lconv_jax import precision
@@ -82,7 +83,7 @@ class FullyConnected(nn.Module):
   """
 
   widths: tuple[tuple[str, int], ...]
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
   dropout: bool = False
   axis_name: str | None = None
 
@@ -136,7 +137,7 @@ def build(
   model: ml_collections.ConfigDict,
   image_shape: tuple[int, int, int],
   num_classes: int,
-  dtype: jnp.dtype = jnp.float32,
+  dtype: DTypeLike = jnp.float32,
   axis_name: str | None = None,
 ) -> nn.Module:
   """Returns the net that `config.model` describes.
@@ -194,6 +195,6 @@ def as_functions(module: nn.Module) -> Model:
   return Model(init, apply)
 
 
-def kernels(params: PyTree) -> dict[str, Float[Array, '...']]:
+def kernels(params: PyTree) -> dict[str, Any]:
   """Returns the kernels of a net by layer name: what the paper counts."""
   return {k: v['kernel'] for k, v in params.items() if 'kernel' in v}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 AXIS = 'devices'
@@ -29,7 +30,7 @@ def replicate(tree: PyTree) -> PyTree:
   mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
   sharding = NamedSharding(mesh, PartitionSpec(AXIS))
 
-  def put(x: np.ndarray) -> jax.Array:
+  def put(x: ArrayLike) -> jax.Array:
     x = np.asarray(x)
     return jax.device_put(
       np.broadcast_to(x, (device_count(), *x.shape)), sharding

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Integer, PyTree, UInt8
 
 from lconv_jax import augment, models, optim, parallel, precision
@@ -53,7 +54,7 @@ class Program:
 
   model: models.Model
   structure: optim.Structure
-  dtype: jnp.dtype  # of matrix products
+  dtype: DTypeLike  # of matrix products
   augment: str  # one of augment.NAMES
   num_train: int  # training images are data.images[:num_train]
   batch_size: int  # over all devices
@@ -200,7 +201,7 @@ def nonzero(params: PyTree) -> dict[str, Integer[Array, '']]:
 
 
 def normalise(
-  images: UInt8[Array, 'b h w c'], data: Data, dtype: jnp.dtype
+  images: UInt8[Array, 'b h w c'], data: Data, dtype: DTypeLike
 ) -> Float[Array, 'b h w c']:
   """Returns images with zero mean and unit variance per channel."""
   x = images.astype(jnp.float32) / 255

@@ -1,6 +1,6 @@
 """Augmentation of image batches on the device."""
 
-from lconv_jax.augment.flip_crop import flip_crop
+from lconv_jax.augment.standard import flip_crop
 
 __all__ = ['NAMES', 'flip_crop']
 

@@ -1,0 +1,304 @@
+"""Tables and figures from run folders.
+
+  python -m lconv_jax.report runs/sgd runs/beta_lasso --out figures
+  python -m lconv_jax.report runs/* --csv results/s_fc.csv --markdown s_fc.md
+
+As in the paper, the model with the best validation accuracy is reported. A
+run that is not finished is shown with what its last epoch measured.
+"""
+
+import argparse
+import csv
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lconv_jax import checkpoint, errors, figures, locality, metrics
+from lconv_jax import run as run_folder
+
+# What a cell of the table may hold; None: not known.
+Cell = str | int | float | None
+Row = dict[str, Cell]
+
+# The terminal shows these columns, files show all of them.
+_SHOWN = (
+  'method',
+  'α',
+  'epochs',
+  'test (%)',
+  'validation (%)',
+  'non-zero',
+  'non-zero (%)',
+  'first layer (%)',
+  'local (%)',
+)
+_NOTE = (
+  'test: of the model with the best validation accuracy. first layer: its '
+  'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
+  'their own shuffles (by chance: 5 %).'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What a run folder holds."""
+
+  path: pathlib.Path
+  config: Mapping[str, Any]
+  metrics: Sequence[Mapping[str, Any]]  # one line for each evaluated epoch
+  done: Mapping[str, Any] | None  # None: not finished
+  filters: np.ndarray | None  # [units, H, W, C] float32 of the best model
+  why_no_filters: str = ''  # where there are none
+
+  @property
+  def best(self) -> Mapping[str, Any]:
+    """The metrics to report: of the best model, or the last ones so far."""
+    if self.done:
+      return self.done['best']
+    return self.metrics[-1] if self.metrics else {}
+
+
+def read(path: str | pathlib.Path) -> Run:
+  """Reads a run folder.
+
+  Args:
+    path: what was given to main.py as --workdir.
+
+  Returns:
+    The run; what is not there yet is left empty.
+
+  Raises:
+    UsageError: there is no run in the folder.
+  """
+  path = pathlib.Path(path)
+  config = run_folder.read_json(path / 'config.json')
+  if config is None:
+    raise errors.UsageError(
+      f'{path} is no run folder: it has no config.json that can be read; give '
+      'a folder that main.py got as --workdir.'
+    )
+  done = run_folder.done(path)
+  filters, why = _filters(path, done)
+  return Run(path, config, metrics.read(path), done, filters, why)
+
+
+def method(config: Mapping[str, Any]) -> str:
+  """Returns the name of a config's method: 'S-FC β-LASSO β=50 λ=1e-5'.
+
+  Args:
+    config: as in config.json; only what differs from the defaults of plain
+      SGD is named.
+  """
+  model, o = config['model'], config['optim']
+  words = [model['name'].upper().replace('_', '-')]
+  if o['name'] == 'beta_lasso':
+    words += ['β-LASSO', f'β={_short(o["beta"])}', f'λ={_short(o["l1_conv"])}']
+    if o['l1_fc'] != o['l1_conv']:
+      words[-1] += f' (conv) {_short(o["l1_fc"])} (fc)'
+  else:
+    words += [o['name'].upper()]
+  for name, value in (
+    ('momentum', o['momentum']),
+    ('wd', o['weight_decay']),
+    ('dropout', model['dropout']),
+  ):
+    if value:
+      words.append(f'{name}={_short(value)}')
+  return ' '.join(words)
+
+
+def row(run: Run) -> Row:
+  """Returns a run's line of the table: raw numbers by column."""
+  best, done = run.best, run.done or {}
+  shares = {
+    key.removeprefix('nonzero/'): value
+    for key, value in best.items()
+    if key.startswith('nonzero/')
+  }
+  weights = done.get('weights', {})
+  nonzero = sum(round(shares[k] * n) for k, n in weights.items())
+  total = sum(weights.values())
+  local = None
+  if run.filters is not None:
+    local = locality.summary(locality.measure(run.filters)).local_of_all
+  last = run.metrics[-1] if run.metrics else {'epoch': 0}
+  epochs = run.config['train']['epochs']
+  if not run.done:
+    epochs = f'{last["epoch"]:g} of {epochs}, unfinished'
+  # The config's was written when the run began, on maybe another machine.
+  environment = done.get('environment') or run.config.get('environment', {})
+  return {
+    'method': method(run.config),
+    'α': run.config['model']['base_channels'],
+    'epochs': epochs,
+    'test (%)': _percent(best.get('test/accuracy')),
+    'validation (%)': _percent(best.get('validation/accuracy')),
+    'non-zero': nonzero if total else None,
+    'non-zero (%)': _percent(nonzero / total) if total else None,
+    # Layers are written in the order of depth.
+    'first layer (%)': _percent(next(iter(shares.values()), None)),
+    'local (%)': _percent(local),
+    'data': run.config['data']['name'],
+    'seed': run.config['seed'],
+    'seconds': last.get('seconds'),  # since the run began
+    'machine': _machine(environment),
+    'jax': environment.get('jax'),
+    'commit': environment.get('commit'),
+    'command': environment.get('command'),
+  }
+
+
+def text(rows: Sequence[Row]) -> str:
+  """Returns rows as an aligned table for a terminal."""
+  cells = [_SHOWN, *([_show(r[c]) for c in _SHOWN] for r in rows)]
+  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  return '\n'.join(
+    '  '.join(
+      c.rjust(width) if i else c.ljust(width)  # names left, numbers right
+      for i, (c, width) in enumerate(zip(line, widths, strict=True))
+    )
+    for line in cells
+  )
+
+
+def markdown(rows: Sequence[Row]) -> str:
+  """Returns rows as a Markdown table with all columns."""
+  lines = [
+    list(rows[0]),
+    ['---' if i == 0 else '--:' for i in range(len(rows[0]))],
+    *([_show(v).replace('|', r'\|') for v in r.values()] for r in rows),
+  ]
+  return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def write_csv(rows: Sequence[Row], path: str | pathlib.Path) -> None:
+  """Writes rows with all columns; unknown cells are empty."""
+  with open(path, 'w', encoding='utf-8', newline='') as f:
+    writer = csv.DictWriter(f, fieldnames=rows[0], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(
+      {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()}
+      for r in rows
+    )
+
+
+def draw(runs: Sequence[Run], out: str | pathlib.Path) -> list[str]:
+  """Writes filters and curves of runs to a folder.
+
+  Args:
+    runs: filters of those whose images have another shape than the first
+      one's are left out.
+    out: the folder.
+
+  Returns:
+    A line for each figure written and for each run left out of one.
+  """
+  out = pathlib.Path(out)
+  labels = [method(run.config) for run in runs]
+  if len(set(labels)) < len(labels):
+    labels = [
+      f'{label} ({run.path.resolve().name})'
+      for label, run in zip(labels, runs, strict=True)
+    ]
+  lines, columns, shape = [], [], None
+  for label, run in zip(labels, runs, strict=True):
+    why = run.why_no_filters
+    if run.filters is not None:
+      shape = shape or run.filters.shape[1:]
+      if run.filters.shape[1:] != shape:
+        why = f'its images are {run.filters.shape[1:]}, others {shape}'
+    if why:
+      lines.append(f'no filters of {run.path}: {why}')
+    else:
+      columns.append((label, run.filters.reshape(len(run.filters), -1).T))
+  written = []
+  if columns:
+    written += figures.first_layer_filters(columns, shape, out / 'filters.png')
+  curves = zip(labels, (run.metrics for run in runs), strict=True)
+  written += figures.curves(list(curves), out / 'curves.png')
+  return lines + [f'wrote {path}' for path in written]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line and returns its exit status."""
+  parser = argparse.ArgumentParser(
+    prog='python -m lconv_jax.report', description=__doc__.splitlines()[0]
+  )
+  parser.add_argument('runs', nargs='+', metavar='RUN', help='a run folder')
+  parser.add_argument('--out', help="figures' folder; default: the first run")
+  parser.add_argument('--csv', help='write the table with all columns')
+  parser.add_argument('--markdown', help='write the table with all columns')
+  args = parser.parse_args(argv)
+  try:
+    runs = [read(path) for path in args.runs]
+  except errors.UsageError as e:
+    print(f'error: {e}', file=sys.stderr)
+    return 2
+  rows = [row(run) for run in runs]
+  print(text(rows), _NOTE, sep='\n\n', end='\n\n')
+  for path in filter(None, (args.csv, args.markdown)):
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+  if args.csv:
+    write_csv(rows, args.csv)
+    print(f'wrote {args.csv}')
+  if args.markdown:
+    pathlib.Path(args.markdown).write_text(markdown(rows), encoding='utf-8')
+    print(f'wrote {args.markdown}')
+  print(*draw(runs, args.out or runs[0].path), sep='\n')
+  return 0
+
+
+def _filters(
+  path: pathlib.Path, done: Mapping[str, Any] | None
+) -> tuple[np.ndarray | None, str]:
+  """Returns the best model's first-layer filters, or None and why not."""
+  if done is None:
+    return None, 'the run is not finished'
+  try:
+    params = checkpoint.load_params(path, which='best')
+  except (OSError, errors.UsageError) as e:
+    return None, str(e)
+  if 'conv1' not in params:
+    return None, 'the net has no layer conv1'
+  kernel = np.asarray(params['conv1']['kernel'])
+  try:
+    return locality.from_kernel(kernel, tuple(done['image_shape'])), ''
+  except ValueError as e:  # conv1 shares weights
+    return None, str(e)
+
+
+def _machine(environment: Mapping[str, Any]) -> str | None:
+  """Returns 'NVIDIA H200, AMD EPYC 9654, 16 CPUs', as far as known."""
+  parts = [environment.get('device'), environment.get('cpu')]
+  if 'cpus' in environment:
+    parts.append(f'{environment["cpus"]} CPUs')
+  return ', '.join(part for part in parts if part) or None
+
+
+def _percent(share: float | None) -> float | None:
+  return None if share is None else 100.0 * share
+
+
+def _short(value: float) -> str:
+  """Returns 1e-5 for 1e-05."""
+  return f'{value:g}'.replace('e-0', 'e-')
+
+
+def _show(cell: Cell) -> str:
+  match cell:
+    case None:
+      return '–'
+    case float():
+      # Two decimals, or two digits where those would be zeros.
+      return f'{cell:.2g}' if 0 < cell < 0.1 else f'{cell:.2f}'
+    case int():
+      return f'{cell:,}'
+  return cell
+
+
+if __name__ == '__main__':
+  sys.exit(main())

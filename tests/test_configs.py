@@ -1,0 +1,79 @@
+import importlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from configs import base
+from lconv_jax import check, errors, models, optim
+
+FILES = [
+  p.stem
+  for p in pathlib.Path(base.__file__).parent.glob('*.py')
+  if p.stem not in ('__init__', 'base')
+]
+
+
+@pytest.mark.parametrize('choice', [None, *base.CHOICES])
+@pytest.mark.parametrize('name', FILES)
+def test_every_config_builds_its_model_and_optimiser(name, choice):
+  config = importlib.import_module(f'configs.{name}').get_config(choice)
+  check.check(config)
+  module = models.build(config.model, (32, 32, 3), 10)
+  net = models.as_functions(module)
+  x = jnp.zeros((1, 32, 32, 3))
+  params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
+  structure = optim.Structure.from_config(config, 10)
+  tx = optim.make(structure, optim.Hyper.from_config(config), params)
+  jax.eval_shape(tx.init, params)
+
+
+def test_s_fc_is_the_papers_setting():
+  c = importlib.import_module('configs.s_fc').get_config()
+  assert (c.model.name, c.model.base_channels) == ('s_fc', 150)
+  t, o = c.train, c.optim
+  assert (t.epochs, t.batch_size, o.lr, o.beta) == (400, 512, 0.1, 50)
+  assert o.momentum == o.weight_decay == 0
+
+
+def test_choices_are_applied_in_order():
+  c = base.choose(base.base(), 'cifar100,sgd,smoke')
+  assert (c.data.name, c.optim.name, c.train.epochs) == ('cifar100', 'sgd', 2)
+
+
+def test_a_misspelt_choice_names_the_nearest():
+  with pytest.raises(ValueError, match='did you mean beta_lasso'):
+    base.choose(base.base(), 'beta_laso')
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'hint'),
+  [
+    ('optim.name', 'sdg', 'Did you mean sgd'),
+    ('model.name', 's-fc', 'Did you mean s_fc'),
+    ('data.name', 'cifar', 'Did you mean cifar10'),
+    ('data.augment', 'fast_autoaugment', 'Valid: none, flip_crop'),
+    ('precision', 'fp16', 'float16'),
+    ('optim.lr', float('nan'), 'at least 0'),
+    ('optim.lr', -0.1, 'at least 0'),
+    ('model.dropout', 1.0, 'less than 1'),
+    ('train.batch_size', 0, 'at least 1'),
+    ('seed', 2**32, 'less than 4294967296'),
+  ],
+)
+def test_a_field_that_cannot_be_right_is_named(field, value, hint):
+  config = base.base()
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UsageError, match=f'(?s){field}.*{hint}'):
+    check.check(config)
+
+
+def test_a_batch_that_does_not_divide_names_the_nearest():
+  with pytest.raises(errors.UsageError, match='504 or 512'):
+    check.check_batch(510, 8, 1000)
+  with pytest.raises(errors.UsageError, match='nearest that do: 8'):
+    check.check_batch(5, 8, 1000)
+  with pytest.raises(errors.UsageError, match='more than the 100'):
+    check.check_batch(128, 8, 100)
+  check.check_batch(512, 8, 512)

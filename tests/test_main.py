@@ -1,0 +1,83 @@
+"""The command line, in processes of its own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMOKE = '--config=configs/demo.py:smoke'
+
+
+def main(*args, **kwargs):
+  return subprocess.run(
+    [sys.executable, 'main.py', *map(str, args)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+    **kwargs,
+  )
+
+
+@pytest.mark.parametrize(
+  ('args', 'said'),
+  [
+    ([SMOKE, '--config.optim.lrr=1'], 'Did you mean optim.lr'),
+    ([SMOKE, '--config.train.epoch=1'], 'Did you mean train.epochs'),
+    (['--config=configs/demo.py:smok'], 'did you mean smoke'),
+    (['--config=configs/demos.py'], 'Did you mean configs/demo.py'),
+    ([SMOKE, '--config.train.epochs=x'], 'config.train.epochs=x'),
+    ([SMOKE, '--config.optim.name=sdg'], 'Did you mean sgd'),
+    ([SMOKE, '--config.data.name=svhn'], 'Did you mean svhn_cropped'),
+    ([SMOKE, '--config.data.validation=9999'], 'validation'),
+    ([SMOKE, '--workdri=x'], 'Did you mean: workdir'),
+    ([SMOKE, 'extra'], 'unknown arguments extra'),
+    (['--config=configs/s_fc.py', '--config.data.dir=/nowhere'], '/nowhere'),
+  ],
+)
+def test_bad_input_gets_one_clear_sentence(args, said, tmp_path):
+  result = main(f'--workdir={tmp_path}', *args)
+  assert result.returncode == 1
+  assert said in result.stderr
+  assert result.stderr.startswith('error: ')
+  assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_what_is_missing_is_named():
+  assert 'workdir' in main(SMOKE).stderr
+  assert 'config' in main('--workdir=x').stderr
+
+
+def test_sigterm_saves_and_the_same_command_continues(tmp_path):
+  args = [f'--workdir={tmp_path}', SMOKE, '--config.train.epochs=60']
+  with subprocess.Popen(
+    [sys.executable, 'main.py', *args],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    env={**os.environ, 'PYTHONUNBUFFERED': '1'},
+  ) as process:
+    for line in process.stdout:
+      if line.startswith('epoch 2/'):
+        process.send_signal(signal.SIGTERM)
+        break
+    begin = time.monotonic()
+    rest = process.stdout.read()
+  assert process.returncode == 128 + signal.SIGTERM
+  assert time.monotonic() - begin < 30
+  assert 'SIGTERM: saved after step' in rest
+  assert not (tmp_path / 'done.json').exists()
+
+  result = main(*args)
+  assert result.returncode == 0, result.stderr
+  assert 'continues after step' in result.stdout
+  done = json.loads((tmp_path / 'done.json').read_text())
+  assert done['last']['epoch'] == 60
+  assert main(*args).stdout.count('is finished') == 1

@@ -1,0 +1,296 @@
+import csv
+import json
+import runpy
+import sys
+
+import numpy as np
+import pytest
+
+from lconv_jax import errors, report
+
+SHAPE = [8, 8, 1]
+UNITS = 40
+
+
+def config(**changes):
+  result = {
+    'seed': 3,
+    'model': {'name': 's_fc', 'base_channels': 2, 'dropout': 0.0},
+    'data': {'name': 'nlgp'},
+    'optim': {
+      'name': 'beta_lasso',
+      'momentum': 0.0,
+      'weight_decay': 0.0,
+      'beta': 50.0,
+      'l1_conv': 1e-5,
+      'l1_fc': 1e-5,
+    },
+    'train': {'epochs': 2},
+  }
+  for key, value in changes.items():
+    section, _, name = key.partition('__')
+    result[section][name] = value
+  return result
+
+
+def row(epoch, test, conv1):
+  return {
+    'epoch': epoch,
+    'step': 10 * epoch,
+    'train/accuracy': 0.9,
+    'validation/accuracy': test + 0.01,
+    'test/accuracy': test,
+    'nonzero/conv1': conv1,
+    'nonzero/fc1': 0.5,
+    'seconds': 6.25 * epoch,
+  }
+
+
+METRICS = [row(1, 0.8125, 0.25), row(2, 0.75, 0.125)]
+DONE = {
+  'best': METRICS[0],
+  'last': METRICS[1],
+  'weights': {'conv1': 64 * UNITS, 'fc1': 100},
+  'image_shape': SHAPE,
+  'environment': {
+    'device': 'cpu',
+    'cpu': 'AMD EPYC',
+    'cpus': 2,
+    'jax': '0.10.2',
+    'commit': 'abc123',
+    'command': 'python main.py --config=a|b',
+  },
+}
+
+
+def local_kernel():
+  """A quarter of the filters are 3 x 3 patches, the others are noise."""
+  rng = np.random.default_rng(0)
+  filters = rng.normal(size=(UNITS, 8, 8))
+  filters[::4] *= np.pad(np.ones((3, 3)), ((2, 3), (4, 1)))
+  return filters.reshape(UNITS, -1).T.astype(np.float32)
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch):
+  """Returns a function that writes a run folder."""
+  params = {}
+
+  def load_params(path, which='best'):
+    assert which == 'best'
+    if params.get(path.name) is None:
+      raise errors.UsageError(f'{path} holds no checkpoint; train there first.')
+    return params[path.name]
+
+  def make(name='run', config=None, metrics=METRICS, done=DONE, kernel=None):
+    path = tmp_path / name
+    path.mkdir()
+    (path / 'config.json').write_text(json.dumps(config or CONFIG))
+    lines = ''.join(json.dumps(m) + '\n' for m in metrics)
+    (path / 'metrics.jsonl').write_text(lines)
+    if done:
+      (path / 'done.json').write_text(json.dumps(done))
+    kernel = local_kernel() if kernel is None else kernel
+    params[name] = {'conv1': {'kernel': kernel}}
+    return path
+
+  make.params = params
+  monkeypatch.setattr(report.checkpoint, 'load_params', load_params)
+  return make
+
+
+CONFIG = config()
+
+
+@pytest.mark.parametrize(
+  ('changes', 'want'),
+  [
+    ({}, 'S-FC β-LASSO β=50 λ=1e-5'),
+    (
+      {'optim__beta': 2.0, 'optim__l1_conv': 1.5e-3, 'optim__l1_fc': 2e-6},
+      'S-FC β-LASSO β=2 λ=0.0015 (conv) 2e-6 (fc)',
+    ),
+    ({'optim__name': 'sgd'}, 'S-FC SGD'),
+    (
+      {
+        'model__name': '3_fc',
+        'model__dropout': 0.5,
+        'optim__name': 'sgd',
+        'optim__momentum': 0.9,
+        'optim__weight_decay': 5e-4,
+      },
+      '3-FC SGD momentum=0.9 wd=0.0005 dropout=0.5',
+    ),
+  ],
+)
+def test_method_names_what_differs_from_plain_sgd(changes, want):
+  assert report.method(config(**changes)) == want
+
+
+def test_row_reports_the_best_model(make_run):
+  got = report.row(report.read(make_run()))
+  assert got['epochs'] == 2
+  assert got['test (%)'] == pytest.approx(81.25)
+  assert got['validation (%)'] == pytest.approx(82.25)
+  assert got['non-zero'] == 16 * UNITS + 50
+  assert got['non-zero (%)'] == pytest.approx(
+    100 * (16 * UNITS + 50) / (64 * UNITS + 100)
+  )
+  assert got['first layer (%)'] == 25
+  # A quarter, and by chance about 5 % of the others.
+  assert 25 <= got['local (%)'] <= 35
+  assert (got['data'], got['seed'], got['commit']) == ('nlgp', 3, 'abc123')
+  assert got['machine'] == 'cpu, AMD EPYC, 2 CPUs'
+
+
+def test_unfinished_run_shows_its_last_whole_line(make_run):
+  path = make_run(done=None)
+  with open(path / 'metrics.jsonl', 'a') as f:
+    f.write('{"epoch": 3, "test/acc')
+  run = report.read(path)
+  got = report.row(run)
+  assert got['epochs'] == '2 of 2, unfinished'
+  assert got['test (%)'] == 75
+  assert got['first layer (%)'] == 12.5
+  assert got['non-zero'] is None
+  assert got['local (%)'] is None
+  assert 'not finished' in run.why_no_filters
+
+
+def test_run_that_has_just_begun(make_run, capsys):
+  path = make_run(done=None, metrics=[])
+  assert report.main([str(path)]) == 0
+  assert '0 of 2, unfinished' in capsys.readouterr().out
+
+
+def test_environment_of_an_unfinished_run_is_its_configs(make_run):
+  began = {**CONFIG, 'environment': {'device': 'NVIDIA H200', 'commit': 'c0'}}
+  got = report.row(report.read(make_run(config=began, done=None)))
+  assert (got['machine'], got['commit']) == ('NVIDIA H200', 'c0')
+
+
+def test_text_is_aligned(make_run):
+  sgd = config(optim__name='sgd')
+  rows = [
+    report.row(report.read(make_run('a'))),
+    report.row(report.read(make_run('b', config=sgd, done=None))),
+  ]
+  header, first, second = report.text(rows).splitlines()
+  assert len(header) == len(first) == len(second)
+  assert first.startswith('S-FC β-LASSO β=50 λ=1e-5  ')
+  assert second.startswith('S-FC SGD  ')
+  assert header.index('test (%)') + len('test (%)') == first.index('81.25') + 5
+  assert '–' in second
+
+
+def test_command_line_writes_everything(make_run, tmp_path, capsys):
+  paths = [make_run('a'), make_run('b', config=config(optim__name='sgd'))]
+  out = tmp_path / 'out'
+  table, page = out / 'sub' / 'table.csv', out / 'table.md'
+  status = report.main(
+    [*map(str, paths), f'--out={out}', f'--csv={table}', f'--markdown={page}']
+  )
+  assert status == 0
+  printed = capsys.readouterr().out
+  for name in ('filters.png', 'filters.pdf', 'curves.png', 'curves.pdf'):
+    assert (out / name).stat().st_size > 1000
+    assert f'wrote {out / name}' in printed
+  assert '81.25' in printed
+
+  with open(table, encoding='utf-8') as f:
+    first, second = csv.DictReader(f)
+  assert first['method'] == 'S-FC β-LASSO β=50 λ=1e-5'
+  assert second['method'] == 'S-FC SGD'
+  assert first['test (%)'] == '81.25'
+  assert first['command'] == 'python main.py --config=a|b'
+  assert first['seconds'] == '12.5'
+
+  lines = page.read_text(encoding='utf-8').splitlines()
+  assert len(lines) == 4
+  assert len({line.replace(r'\|', '').count('|') for line in lines}) == 1
+  assert '--config=a\\|b' in lines[2]
+
+
+def test_figures_go_to_the_first_run_by_default(make_run, monkeypatch):
+  folders = []
+  monkeypatch.setattr(
+    report, 'draw', lambda runs, out: folders.append(out) or []
+  )
+  first, second = make_run('a'), make_run('b')
+  assert report.main([str(first), str(second)]) == 0
+  assert folders == [first]
+
+
+def test_runs_of_one_method_are_told_apart_by_folder(make_run, monkeypatch):
+  labels = []
+  monkeypatch.setattr(
+    report.figures, 'curves', lambda runs, path: labels.extend(dict(runs)) or ()
+  )
+  monkeypatch.setattr(report.figures, 'first_layer_filters', lambda *_: ())
+  runs = [report.read(make_run(name)) for name in ('a', 'b')]
+  report.draw(runs, runs[0].path)
+  assert labels == [f'S-FC β-LASSO β=50 λ=1e-5 ({name})' for name in 'ab']
+
+
+def test_runs_without_comparable_filters_are_named(
+  make_run, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(report.figures, 'curves', lambda runs, path: ())
+  runs = [
+    make_run('conv', kernel=np.ones((3, 3, 1, 4), np.float32)),
+    make_run('grey'),
+    make_run(
+      'small',
+      done={**DONE, 'image_shape': [4, 4, 1]},
+      kernel=np.ones((16, 4), np.float32),
+    ),
+    make_run('mlp'),
+    make_run('lost'),
+    make_run('young', done=None),
+  ]
+  make_run.params['mlp'] = {'fc1': {}}
+  make_run.params['lost'] = None
+  lines = report.draw([report.read(path) for path in runs], tmp_path / 'out')
+  skipped = [line for line in lines if line.startswith('no filters of')]
+  for line, (name, why) in zip(
+    skipped,
+    {
+      'conv': 'no dense layer',
+      'small': 'images are (4, 4, 1), others (8, 8, 1)',
+      'mlp': 'no layer conv1',
+      'lost': 'no checkpoint',
+      'young': 'not finished',
+    }.items(),
+    strict=True,
+  ):
+    assert f'/{name}: ' in line
+    assert why in line
+    assert '\n' not in line
+  assert (tmp_path / 'out' / 'filters.png').is_file()
+
+
+@pytest.mark.parametrize('content', [None, '{"seed": '])
+def test_a_folder_without_a_run_is_a_usage_error(tmp_path, capsys, content):
+  if content:
+    (tmp_path / 'config.json').write_text(content)
+  with pytest.raises(errors.UsageError, match='no run folder'):
+    report.read(tmp_path)
+  assert report.main([str(tmp_path)]) == 2
+  captured = capsys.readouterr()
+  assert captured.err.startswith(f'error: {tmp_path} is no run folder')
+  assert captured.err.count('\n') == 1
+  assert captured.out == ''
+
+
+def test_small_shares_keep_their_digits():
+  assert report._show(0.0123) == '0.012'
+  assert report._show(0.0) == '0.00'
+  assert report._show(99.996) == '100.00'
+  assert report._show(1234567) == '1,234,567'
+
+
+def test_the_module_can_be_run(tmp_path, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', ['report', str(tmp_path)])
+  with pytest.raises(SystemExit) as status:
+    runpy.run_path(report.__file__, run_name='__main__')
+  assert status.value.code == 2

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from configs import base
+from lconv_jax import errors, run
+
+
+@pytest.fixture
+def config():
+  return base.base()
+
+
+def test_a_new_folder_gets_config_and_environment(tmp_path, config):
+  with run.open_folder(tmp_path / 'a' / 'b', config) as folder:
+    content = json.loads((folder / 'config.json').read_text())
+  assert content['optim']['lr'] == 0.1
+  assert content['data']['nlgp']['xi'] == [1.5, 3.0]
+  assert {'commit', 'device', 'jax', 'command'} <= content['environment'].keys()
+
+
+def test_the_same_config_reopens_and_another_is_refused(tmp_path, config):
+  for _ in range(2):
+    with run.open_folder(tmp_path, config):
+      pass
+  config.optim.lr = 0.2
+  with pytest.raises(errors.UsageError, match=r'optim\.lr=0\.1, now 0\.2'):
+    with run.open_folder(tmp_path, config):
+      pass
+
+
+def test_where_data_lie_may_change(tmp_path, config):
+  with run.open_folder(tmp_path, config):
+    pass
+  config.data.dir = '/elsewhere'
+  with run.open_folder(tmp_path, config):
+    pass
+
+
+def test_epochs_0_opens_a_run_of_any_length_only(tmp_path, config):
+  with run.open_folder(tmp_path, config):
+    pass
+  config.train.epochs = 0
+  with run.open_folder(tmp_path, config):
+    pass
+  config.train.epochs = 7
+  with pytest.raises(errors.UsageError, match='epochs=400, now 7'):
+    with run.open_folder(tmp_path, config):
+      pass
+
+
+def test_a_second_process_is_kept_out(tmp_path, config):
+  with run.open_folder(tmp_path, config):
+    with pytest.raises(errors.UsageError, match='Another process'):
+      with run.open_folder(tmp_path, config):
+        pass
+  with run.open_folder(tmp_path, config):
+    pass
+
+
+def test_a_file_in_the_way_is_said_in_a_sentence(tmp_path, config):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(errors.UsageError, match='cannot be written'):
+    with run.open_folder(tmp_path / 'file' / 'run', config):
+      pass
+
+
+def test_a_json_file_that_is_cut_short_counts_as_missing(tmp_path):
+  path = tmp_path / 'done.json'
+  run.write_json(path, {'a': [1, 2]})
+  assert run.done(tmp_path) == {'a': [1, 2]}
+  path.write_text(path.read_text()[:5])
+  assert run.done(tmp_path) is None

@@ -1,0 +1,191 @@
+import os
+import signal
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from configs import base
+from lconv_jax import checkpoint, errors, interrupt, metrics, train, trainer
+
+
+def small_config():
+  c = base.base()
+  base.nlgp(c)
+  c.model.base_channels, c.model.dropout = 1, 0.2
+  c.data.augment = 'flip_crop'
+  c.data.nlgp.update({'train': 750, 'test': 150})
+  c.data.validation = 110
+  c.optim.update({'l1_conv': 2e-3, 'l1_fc': 1e-3, 'beta': 5.0})
+  c.train.batch_size, c.train.epochs = 64, 4
+  c.train.checkpoint_every_epochs = 2
+  return c
+
+
+@pytest.fixture
+def config():
+  return small_config()
+
+
+def final(folder):
+  params = checkpoint.load_params(folder, 'last')
+  return jax.tree.map(np.asarray, params), metrics.read(folder)
+
+
+def assert_same_run(a, b):
+  jax.tree.map(np.testing.assert_array_equal, final(a)[0], final(b)[0])
+  timing = {'images_per_second', 'seconds'}
+  for x, y in zip(final(a)[1], final(b)[1], strict=True):
+    assert {k: v for k, v in x.items() if k not in timing} == {
+      k: v for k, v in y.items() if k not in timing
+    }
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('whole')
+  train.train_and_evaluate(small_config(), folder)
+  return folder
+
+
+def test_a_run_leaves_everything_in_its_folder(config, whole, capsys):
+  result = train.run.done(whole)
+  assert result['best']['test/accuracy'] >= 0.5
+  assert result['last']['step'] == 4 * 10
+  assert result['weights'] == {'conv1': 2**18, 'fc1': 6144, 'fc2': 48}
+  assert 0 < result['last']['nonzero/conv1'] < 1
+  assert result['environment']['commit']
+  rows = metrics.read(whole)
+  assert [row['epoch'] for row in rows] == [1, 2, 3, 4]
+  best = max(row['validation/accuracy'] for row in rows)
+  assert result['best']['validation/accuracy'] == best
+
+  again = train.train_and_evaluate(config, whole)
+  assert again == result
+  assert 'is finished' in capsys.readouterr().out
+
+
+def interrupt_at(monkeypatch, step, number=signal.SIGTERM):
+  """Sends a signal to this process when training reaches a step."""
+  original = trainer.Trainer.train_until
+
+  def spy(self, stop):
+    totals = original(self, stop)
+    if stop >= step:
+      monkeypatch.setattr(trainer.Trainer, 'train_until', original)
+      os.kill(os.getpid(), number)
+    return totals
+
+  monkeypatch.setattr(trainer.Trainer, 'train_until', spy)
+
+
+@pytest.mark.parametrize(
+  ('step', 'number'),
+  [(2, signal.SIGINT), (10, signal.SIGTERM), (17, signal.SIGTERM)],
+)
+def test_an_interrupted_run_continues_to_the_same_bits(
+  step, number, config, whole, tmp_path, monkeypatch
+):
+  folder = tmp_path / 'parts'
+  # Short chunks: the signal comes in the middle of an epoch.
+  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  interrupt_at(monkeypatch, step, number)
+  with pytest.raises(interrupt.Interrupted, match='continues') as e:
+    train.train_and_evaluate(config, folder)
+  assert e.value.received == number
+  train.train_and_evaluate(config, folder)
+  assert_same_run(whole, folder)
+
+
+class Killed(BaseException):
+  """What no handler catches, as little as SIGKILL."""
+
+
+def test_a_killed_run_continues_from_its_last_checkpoint(
+  config, whole, tmp_path, monkeypatch
+):
+  folder = tmp_path / 'killed'
+  original = trainer.Trainer.train_until
+
+  def kill(self, stop):
+    if stop > 35:
+      raise Killed
+    return original(self, stop)
+
+  with monkeypatch.context() as m:
+    m.setattr(trainer.Trainer, 'train_until', kill)
+    with pytest.raises(Killed):
+      train.train_and_evaluate(config, folder)
+  # The checkpoint is of epoch 2; epoch 3 was written and one row cut short.
+  assert [row['epoch'] for row in metrics.read(folder)] == [1, 2, 3]
+  with (folder / metrics.FILE).open('a') as f:
+    f.write('{"epoch": 4, "st')
+  train.train_and_evaluate(config, folder)
+  assert_same_run(whole, folder)
+
+
+def test_epochs_0_evaluates_the_checkpoint(config, whole, capsys):
+  result = train.run.done(whole)
+  config.train.epochs = 0
+  evaluated = train.train_and_evaluate(config, whole)
+  for which in ('best', 'last'):
+    for key in ('validation/accuracy', 'test/accuracy', 'nonzero/fc1'):
+      assert evaluated[which][key] == result[which][key]
+  assert 'test/accuracy' in capsys.readouterr().out
+
+
+def test_epochs_0_needs_a_checkpoint(config, tmp_path):
+  config.train.epochs = 0
+  with pytest.raises(errors.UsageError, match='holds none'):
+    train.train_and_evaluate(config, tmp_path)
+
+
+def test_nan_stops_the_run_and_keeps_what_was_saved(
+  config, tmp_path, monkeypatch
+):
+  config.train.checkpoint_every_epochs = 1
+  original = trainer.Trainer.train_until
+
+  def poison(self, stop):
+    if stop > 20:
+      bad = {**self.state.params}
+      bad['fc2'] = jax.tree.map(lambda x: x * np.nan, bad['fc2'])
+      self.state = self.state._replace(params=bad)
+    return original(self, stop)
+
+  monkeypatch.setattr(trainer.Trainer, 'train_until', poison)
+  with pytest.raises(errors.UsageError, match=r'loss is nan.*optim\.lr'):
+    train.train_and_evaluate(config, tmp_path)
+  assert [row['epoch'] for row in metrics.read(tmp_path)] == [1, 2]
+  params, _ = final(tmp_path)
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(params))
+
+
+def test_without_validation_the_last_epoch_counts(config, tmp_path, capsys):
+  config.data.validation = 0
+  config.train.epochs = 2
+  result = train.train_and_evaluate(config, tmp_path)
+  shown = capsys.readouterr().out
+  assert 'epoch 2/2' in shown and 'Done: test accuracy' in shown
+  assert 'validation/accuracy' not in result['best']
+  assert result['best'] == result['last']
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_16_bit_runs_learn(dtype, config, tmp_path):
+  config.precision, config.train.epochs = dtype, 2
+  result = train.train_and_evaluate(config, tmp_path)
+  assert np.isfinite(result['last']['train/loss'])
+
+
+def test_a_thread_that_cannot_watch_signals_trains_all_the_same(
+  config, tmp_path
+):
+  config.train.epochs = 1
+  thread = threading.Thread(
+    target=train.train_and_evaluate, args=(config, tmp_path)
+  )
+  thread.start()
+  thread.join()
+  assert train.run.done(tmp_path)
