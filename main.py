@@ -42,6 +42,8 @@ def main(argv: list[str]) -> None:
   except interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
+  except KeyboardInterrupt:  # before the first step, or for the second time
+    sys.exit(f'Stopped. What {FLAGS.workdir} holds is as it was saved last.')
 
 
 def parse(argv: list[str]) -> list[str]:

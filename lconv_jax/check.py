@@ -1,6 +1,7 @@
 """Whether a config makes sense, before anything slow begins."""
 
 import math
+from operator import attrgetter
 
 import ml_collections
 
@@ -37,20 +38,11 @@ BELOW = {'seed': 2**32, 'model.dropout': 1, 'optim.momentum': 1}
 
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UsageError that names the first field that cannot be right."""
-  flat = {
-    f'{group}.{name}' if name else group: value
-    for group, fields in config.items()
-    for name, value in (
-      fields.items()
-      if isinstance(fields, ml_collections.ConfigDict)
-      else [('', fields)]
-    )
-  }
   for field, options in CHOICES.items():
-    if flat[field] not in options:
-      raise errors.unknown(f'config.{field}', flat[field], options)
+    if (value := attrgetter(field)(config)) not in options:
+      raise errors.unknown(f'config.{field}', value, options)
   for field, least in AT_LEAST.items():
-    value, below = flat[field], BELOW.get(field, math.inf)
+    value, below = attrgetter(field)(config), BELOW.get(field, math.inf)
     if not least <= value < below:  # also false for NaN
       limit = '' if below == math.inf else f' and less than {below}'
       raise errors.UsageError(

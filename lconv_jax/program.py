@@ -155,7 +155,7 @@ class Program:
     new = state._replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
-      batch_stats=lax.pmean(batch_stats, parallel.AXIS),
+      batch_stats=batch_stats,  # the same everywhere: batch norm sees AXIS
       opt_state=opt_state,
       totals=jax.tree.map(
         jnp.add, state.totals, lax.psum(totals, parallel.AXIS)

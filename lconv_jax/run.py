@@ -37,9 +37,13 @@ def open_folder(
 
   Raises:
     UsageError: the folder holds a run of another config, cannot be written, or
-      another process is training in it.
+      another process is training in it; or there is no run to evaluate.
   """
   folder = pathlib.Path(workdir).expanduser().absolute()
+  if config.train.epochs == 0 and not (folder / 'config.json').exists():
+    raise errors.UsageError(
+      f'config.train.epochs=0 evaluates a run, but {folder} holds none.'
+    )
   try:
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / '.lock').open('w')
@@ -98,7 +102,10 @@ def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   path = folder / 'config.json'
   new = json.loads(json.dumps(config.to_dict()))
   old = read_json(path)
-  if old is None:
+  begun = any(
+    (folder / name).exists() for name in ('metrics.jsonl', 'done.json')
+  )
+  if old is None or not begun:
     write_json(path, {**new, 'environment': environment()})
     return
   before, now = _flat(old), _flat(new)

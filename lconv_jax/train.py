@@ -66,7 +66,8 @@ def _evaluate_only(
 ) -> dict[str, Any]:
   if not restored:
     raise errors.UsageError(
-      f'config.train.epochs=0 evaluates a checkpoint, but {folder} holds none.'
+      f'config.train.epochs=0 evaluates a run, but {folder} has no checkpoint '
+      'yet.'
     )
   result = {'best': trainer.evaluate(trainer.best)}
   result['last'] = trainer.evaluate(trainer.net())
@@ -131,7 +132,7 @@ def _loop(
         f'{row["epoch"]:.2f}) in {folder}; the same command continues.',
       )
   writer.close()
-  return _finish(folder, trainer, writer.rows[-1])
+  return _finish(folder, trainer, writer.rows)
 
 
 def _every(epochs: int, epoch: float) -> bool:
@@ -155,12 +156,12 @@ def _headline(
 
 
 def _finish(
-  folder: pathlib.Path, trainer: Trainer, last: dict[str, Any]
+  folder: pathlib.Path, trainer: Trainer, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
   best = trainer.best_row
   result = {
     'best': best,
-    'last': last,
+    'last': rows[-1] if rows else best,  # somebody may have lost metrics.jsonl
     'weights': trainer.weights,
     'image_shape': list(trainer.setup.data.images.shape[2:]),
     'environment': run.environment(),

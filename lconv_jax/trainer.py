@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jaxtyping import PyTree
@@ -21,7 +22,7 @@ from lconv_jax import (
 
 
 class Setup(NamedTuple):
-  """A compiled run of one config, its arrays on the devices."""
+  """The program of one config, and its arrays on the devices."""
 
   program: program.Program
   hyper: optim.Hyper
@@ -47,7 +48,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     parallel.AXIS,
   )
   steps = config.train.epochs * (num_train // config.train.batch_size)
-  compiled = program.Program(
+  built = program.Program(
     model=models.as_functions(module),
     structure=optim.Structure.from_config(config, steps),
     dtype=dtype,
@@ -65,7 +66,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     dataset.std,
   )
   return Setup(
-    compiled,
+    built,
     parallel.replicate(optim.Hyper.from_config(config)),
     parallel.replicate(arrays),
     dict(zip(parts, zip([0, *ends], ends, strict=False), strict=True)),
@@ -81,7 +82,7 @@ class Trainer:
     self._chunk = parallel.pmap(setup.program.train_chunk, donate_argnums=(0,))
     self._evaluate = parallel.pmap(setup.program.evaluate)
     self._nonzero = parallel.pmap(program.nonzero)
-    self._copy = parallel.pmap(lambda tree: jax.tree.map(lambda x: x + 0, tree))
+    self._copy = parallel.pmap(lambda tree: jax.tree.map(jnp.copy, tree))
     self.state = parallel.pmap(setup.program.init)(
       setup.hyper, setup.data.images
     )

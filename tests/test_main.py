@@ -55,7 +55,13 @@ def test_what_is_missing_is_named():
 
 
 def test_sigterm_saves_and_the_same_command_continues(tmp_path):
-  args = [f'--workdir={tmp_path}', SMOKE, '--config.train.epochs=60']
+  args = [
+    f'--workdir={tmp_path}',
+    SMOKE,
+    '--config.train.epochs=60',
+    '--config.train.eval_every_epochs=2',
+    '--config.train.checkpoint_every_epochs=30',
+  ]
   with subprocess.Popen(
     [sys.executable, 'main.py', *args],
     cwd=ROOT,

@@ -19,27 +19,40 @@ def test_a_new_folder_gets_config_and_environment(tmp_path, config):
   assert {'commit', 'device', 'jax', 'command'} <= content['environment'].keys()
 
 
+def begin(folder, config):
+  """Opens a folder for the first time and leaves a row of metrics."""
+  with run.open_folder(folder, config):
+    (folder / 'metrics.jsonl').write_text('{"step": 1}\n')
+
+
 def test_the_same_config_reopens_and_another_is_refused(tmp_path, config):
-  for _ in range(2):
-    with run.open_folder(tmp_path, config):
-      pass
+  begin(tmp_path, config)
+  with run.open_folder(tmp_path, config):
+    pass
   config.optim.lr = 0.2
   with pytest.raises(errors.UsageError, match=r'optim\.lr=0\.1, now 0\.2'):
     with run.open_folder(tmp_path, config):
       pass
 
 
-def test_where_data_lie_may_change(tmp_path, config):
+def test_what_failed_before_it_began_may_be_mended(tmp_path, config):
   with run.open_folder(tmp_path, config):
     pass
+  config.train.batch_size = 7
+  with run.open_folder(tmp_path, config) as folder:
+    content = run.read_json(folder / 'config.json')
+  assert content['train']['batch_size'] == 7
+
+
+def test_where_data_lie_may_change(tmp_path, config):
+  begin(tmp_path, config)
   config.data.dir = '/elsewhere'
   with run.open_folder(tmp_path, config):
     pass
 
 
 def test_epochs_0_opens_a_run_of_any_length_only(tmp_path, config):
-  with run.open_folder(tmp_path, config):
-    pass
+  begin(tmp_path, config)
   config.train.epochs = 0
   with run.open_folder(tmp_path, config):
     pass

@@ -135,9 +135,14 @@ def test_epochs_0_evaluates_the_checkpoint(config, whole, capsys):
   assert 'test/accuracy' in capsys.readouterr().out
 
 
-def test_epochs_0_needs_a_checkpoint(config, tmp_path):
+def test_epochs_0_needs_a_run_with_a_checkpoint(config, tmp_path):
   config.train.epochs = 0
   with pytest.raises(errors.UsageError, match='holds none'):
+    train.train_and_evaluate(config, tmp_path / 'new')
+  assert not (tmp_path / 'new').exists()
+  with train.run.open_folder(tmp_path, small_config()):
+    pass
+  with pytest.raises(errors.UsageError, match='no checkpoint'):
     train.train_and_evaluate(config, tmp_path)
 
 
