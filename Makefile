@@ -1,5 +1,7 @@
-# Every target sets up .venv by itself; PYTHON chooses the interpreter.
+# Every target sets up .venv by itself. PYTHON chooses the interpreter, EXTRAS
+# what is installed: `make venv EXTRAS=test,cuda12` for an NVIDIA GPU.
 PYTHON ?= python3
+EXTRAS ?= test
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
@@ -27,7 +29,7 @@ $(VENV)/ready: setup.py
 	  else f"lconv_jax needs Python 3.11 or newer, {sys.executable} is " \
 	  f"{sys.version.split()[0]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
 clean:

@@ -32,11 +32,16 @@ def main(argv: list[str]) -> None:
     sys.exit(f'error: unknown arguments {" ".join(argv[1:])}; see --help.')
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)  # absl's default is chattier
-  from lconv_jax import cache, interrupt, train  # --help need not wait for it
+  from lconv_jax import cache, interrupt, report, train  # slow for --help
 
-  jax.config.update('jax_compilation_cache_dir', str(cache.cache_dir() / 'xla'))
+  if jax.config.jax_compilation_cache_dir is None:  # else the user's own
+    folder = str(cache.cache_dir() / 'xla')
+    jax.config.update('jax_compilation_cache_dir', folder)
   try:
     train.train_and_evaluate(FLAGS.config, FLAGS.workdir)
+    figures = pathlib.Path(FLAGS.workdir, 'curves.png')
+    if FLAGS.config.train.epochs and not figures.exists():
+      print(*report.draw([report.read(FLAGS.workdir)], FLAGS.workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
   except interrupt.Interrupted as e:
@@ -48,9 +53,7 @@ def main(argv: list[str]) -> None:
 
 def parse(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them is said in one sentence."""
-  words = ' '.join(argv).replace('--config ', '--config=').split()
-  config = next((w for w in words if w.startswith('--config=')), '--config=')
-  path, _, choices = config.removeprefix('--config=').partition(':')
+  path, _, choices = _value_of('--config', argv).partition(':')
   if path and not os.path.exists(path):
     folder = pathlib.Path(__file__).parent / 'configs'
     files = [f'configs/{p.name}' for p in sorted(folder.glob('[!_]*.py'))]
@@ -59,10 +62,10 @@ def parse(argv: list[str]) -> list[str]:
   try:
     return FLAGS(argv)
   except (flags.Error, AttributeError, KeyError, TypeError, OSError) as e:
-    sys.exit(f'error: {_explain(words, path, choices) or _one_line(e)}')
+    sys.exit(f'error: {_explain(argv, path, choices) or errors.one_line(e)}')
 
 
-def _explain(words: list[str], path: str, choices: str) -> str | None:
+def _explain(argv: list[str], path: str, choices: str) -> str | None:
   """Returns what is wrong with the config or its overrides, if that is it."""
   if not path:
     return None
@@ -70,7 +73,7 @@ def _explain(words: list[str], path: str, choices: str) -> str | None:
     fields = _fields(runpy.run_path(path)['get_config'](choices or None))
   except Exception as e:  # whatever a config file raises is its message
     return f'{path}: {e}'
-  for word in words:
+  for word in argv:
     name = word.partition('=')[0].removeprefix('--config.')
     if word.startswith('--config.') and name not in fields:
       hint = errors.nearest(name, fields)
@@ -78,8 +81,15 @@ def _explain(words: list[str], path: str, choices: str) -> str | None:
   return None
 
 
-def _one_line(error: Exception) -> str:
-  return ' '.join(str(error).split())
+def _value_of(flag: str, argv: list[str]) -> str:
+  """Returns the last value of a flag, as --flag=value or --flag value."""
+  value = ''
+  for word, following in zip(argv, [*argv[1:], ''], strict=True):
+    if word == flag:
+      value = following
+    elif word.startswith(f'{flag}='):
+      value = word.removeprefix(f'{flag}=')
+  return value
 
 
 def _fields(config: object, prefix: str = '') -> list[str]:

@@ -7,6 +7,7 @@ import setuptools
 ROOT = pathlib.Path(__file__).parent
 
 TESTS = [
+  'beartype',
   'hypothesis',
   'pillow',
   'pytest',
@@ -37,11 +38,17 @@ setuptools.setup(
     'numpy',
     'optax',
     'orbax-checkpoint',
+    'scipy',
     'tensorboard',  # clu needs it, undeclared
     # clu writes TensorBoard events, and tfds reads TFRecords, through it.
     'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
     'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow-datasets',
   ],
-  extras_require={'test': TESTS},
+  extras_require={
+    'test': TESTS,
+    'cuda12': ['jax[cuda12]'],
+    'cuda13': ['jax[cuda13]'],
+    'tpu': ['jax[tpu]'],
+  },
 )

@@ -21,8 +21,8 @@ def base() -> ml_collections.ConfigDict:
   c.precision = 'auto'
 
   c.model = m = ml_collections.ConfigDict()
-  m.name = 's_fc'  # s_fc | d_fc | 3_fc (tables 3 and 4; A.1)
-  m.base_channels = 150  # the paper's α; for 3_fc the hidden width is 96 α
+  m.name = 's_fc'  # s_fc | d_fc (tables 3 and 4)
+  m.base_channels = 150  # the paper's α: 150 for S-nets, 15 for D-nets
   # Probability of dropping an input of the last two fully connected layers;
   # the paper tries with and without (A.2), 0.5 is our reading of "with".
   m.dropout = 0.0
@@ -32,7 +32,8 @@ def base() -> ml_collections.ConfigDict:
   d.dir = ''  # tfds data_dir; '': $TFDS_DATA_DIR or ~/tensorflow_datasets
   d.validation = 5000  # training images held out, stratified by class
   d.limit = 0  # training images used after the hold-out; 0: all of them
-  d.augment = 'flip_crop'  # none | flip_crop
+  # none | flip_crop. The paper has Fast AutoAugment (A.2), not here yet.
+  d.augment = 'flip_crop'
   # Used by data.name=nlgp alone, images drawn on the spot (Ingrosso & Goldt,
   # PNAS 2022): erf(gain z / √2) of Gaussian fields z with covariance
   # exp(-d²/ξ²); one class for each ξ.
@@ -60,7 +61,7 @@ def base() -> ml_collections.ConfigDict:
   t.epochs = 400  # passes over the training images (A.2); 0: only evaluate
   t.batch_size = 512  # images a step, over all devices (A.2)
   t.eval_every_epochs = 1
-  t.checkpoint_every_epochs = 10
+  t.checkpoint_every_epochs = 50  # besides every 10 minutes
   return c
 
 

@@ -44,14 +44,14 @@ def check(config: ml_collections.ConfigDict) -> None:
   for field, least in AT_LEAST.items():
     value, below = attrgetter(field)(config), BELOW.get(field, math.inf)
     if not least <= value < below:  # also false for NaN
-      limit = '' if below == math.inf else f' and less than {below}'
+      limit = 'finite' if below == math.inf else f'less than {below}'
       raise errors.UsageError(
-        f'config.{field}={value} must be at least {least}{limit}.'
+        f'config.{field}={value} must be at least {least} and {limit}.'
       )
 
 
-def check_batch(batch_size: int, num_devices: int, num_train: int) -> None:
-  """Raises a UsageError where a batch does not divide, or is too large."""
+def check_batch(batch_size: int, num_devices: int) -> None:
+  """Raises a UsageError where a batch does not divide over the devices."""
   if batch_size % num_devices:
     below = batch_size // num_devices * num_devices
     nearest = ' or '.join(str(b) for b in (below, below + num_devices) if b)
@@ -59,6 +59,10 @@ def check_batch(batch_size: int, num_devices: int, num_train: int) -> None:
       f'config.train.batch_size={batch_size} does not divide over '
       f'{num_devices} devices; the nearest that do: {nearest}.'
     )
+
+
+def check_train(batch_size: int, num_train: int) -> None:
+  """Raises a UsageError where there is no full batch to train on."""
   if batch_size > num_train:
     raise errors.UsageError(
       f'config.train.batch_size={batch_size} is more than the {num_train} '

@@ -32,6 +32,7 @@ class Checkpoints:
   def __init__(self, workdir: str | pathlib.Path) -> None:
     """Opens, or creates, the checkpoints in `workdir`."""
     self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    self._unreadable: list[int] = []
     self._manager = ocp.CheckpointManager(
       self._folder,
       options=ocp.CheckpointManagerOptions(
@@ -43,6 +44,9 @@ class Checkpoints:
 
   def save(self, step: int, checkpoint: Checkpoint) -> None:
     """Saves, unless that step is saved already."""
+    for damaged in self._unreadable:  # orbax saves nothing below the newest
+      self._manager.delete(damaged)
+    self._unreadable = []
     if step in self._manager.all_steps():
       return
     self._manager.save(
@@ -69,48 +73,24 @@ class Checkpoints:
       UsageError: the checkpoint belongs to another architecture, or none of
         those on disk can be read.
     """
-    steps = sorted(self._manager.all_steps(), reverse=True)
-    for step in steps:
-      try:
-        items = self._manager.restore(
-          step,
-          args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(),
-            best=ocp.args.StandardRestore(),
-            best_row=ocp.args.JsonRestore(),
-          ),
-        )
-      except Exception as e:
-        # Whatever a damaged file makes orbax raise, an older one may serve.
-        logging.warning(
-          'The checkpoint of step %d in %s cannot be read (%s).',
-          step,
-          self._folder,
-          str(e).partition('\n')[0][:200],
-        )
-        continue
-      if step != steps[0]:  # or saving the damaged step anew would be skipped
-        self._delete_newer(step)
-      return Checkpoint(
-        _match(state, items['state'], self._folder / str(step)),
-        _match(best, items['best'], self._folder / str(step)),
-        items['best_row'],
-      )
-    if steps:
-      raise errors.UsageError(
-        f'None of the checkpoints in {self._folder} can be read; remove that '
-        'folder to start this run again.'
-      )
-    return None
+    if not self._manager.all_steps():
+      return None
+    step, items, self._unreadable = _newest(
+      self._manager,
+      state=ocp.args.StandardRestore(),
+      best=ocp.args.StandardRestore(),
+      best_row=ocp.args.JsonRestore(),
+    )
+    where = self._folder / str(step)
+    return Checkpoint(
+      _match(state, items['state'], where),
+      _match(best, items['best'], where),
+      items['best_row'],
+    )
 
   def close(self) -> None:
     """Waits for what is being written."""
     self._manager.close()
-
-  def _delete_newer(self, step: int) -> None:
-    for newer in self._manager.all_steps():
-      if newer > step:
-        self._manager.delete(newer)
 
 
 def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
@@ -121,16 +101,41 @@ def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
     which: 'best' (by validation accuracy) or 'last'.
 
   Raises:
-    UsageError: there is no checkpoint.
+    UsageError: there is no checkpoint that can be read.
   """
   folder = pathlib.Path(workdir).absolute() / FOLDER
   item = {'best': 'best', 'last': 'state'}[which]
   if folder.is_dir():
     with ocp.CheckpointManager(folder) as manager:
-      if (step := manager.latest_step()) is not None:
-        args = ocp.args.Composite(**{item: ocp.args.StandardRestore()})
-        return manager.restore(step, args=args)[item]['params']
+      if manager.all_steps():
+        args = {item: ocp.args.StandardRestore()}
+        return _newest(manager, **args)[1][item]['params']
   raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
+
+
+def _newest(
+  manager: ocp.CheckpointManager, **items: ocp.args.CheckpointArgs
+) -> tuple[int, ocp.args.Composite, list[int]]:
+  """Returns the newest step that can be read, its items, and newer steps."""
+  unreadable = []
+  for step in sorted(manager.all_steps(), reverse=True):
+    try:
+      found = manager.restore(step, args=ocp.args.Composite(**items))
+    # Whatever a damaged file makes orbax raise, an older one may serve.
+    except Exception as e:
+      logging.warning(
+        'The checkpoint of step %d in %s cannot be read: %s',
+        step,
+        manager.directory,
+        errors.one_line(e)[:200],
+      )
+      unreadable.append(step)
+    else:
+      return step, found, unreadable
+  raise errors.UsageError(
+    f'None of the checkpoints in {manager.directory} can be read; remove that '
+    'folder to start this run again.'
+  )
 
 
 def _match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:

@@ -11,6 +11,11 @@ class UsageError(Exception):
   """
 
 
+def one_line(error: Exception) -> str:
+  """Returns the message of an error without its line breaks."""
+  return ' '.join(str(error).split())
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
   """Returns ' Did you mean a or b? ', or ' ' where nothing is near."""
   near = difflib.get_close_matches(name, list(options), n=2, cutoff=0.4)

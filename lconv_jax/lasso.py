@@ -58,22 +58,26 @@ def threshold(
   return _per_leaf(cut, level, mask)
 
 
-def kernels(params: optax.Params) -> Any:
+def kernel_mask(params: optax.Params) -> Any:
   """Masks out batch norm and biases: the default `mask` of `beta_lasso`.
 
   Args:
     params: tree of arrays.
 
   Returns:
-    Tree of the same structure: True for arrays of two or more dimensions
-    unless a ``bias`` or a ``scale`` is on their path.
+    Tree of the same structure: True for arrays of two or more dimensions, or
+    for all where there are none such, as in linear regression; but False where
+    a ``bias`` or a ``scale`` is on the path.
   """
 
-  def is_kernel(path: tuple, p: jax.Array) -> bool:
+  def is_weight(path: tuple, p: ArrayLike) -> bool:
+    del p
     names = {str(getattr(k, 'key', getattr(k, 'name', ''))) for k in path}
-    return jnp.ndim(p) >= 2 and names.isdisjoint({'bias', 'scale'})
+    return names.isdisjoint({'bias', 'scale'})
 
-  return jax.tree.map_with_path(is_kernel, params)
+  weights = jax.tree.map_with_path(is_weight, params)
+  kernels = jax.tree.map(lambda w, p: w and jnp.ndim(p) >= 2, weights, params)
+  return kernels if any(jax.tree.leaves(kernels)) else weights
 
 
 def beta_lasso(
@@ -102,8 +106,8 @@ def beta_lasso(
       steps needs about ten times the λ.
     beta: β, a scalar or a schedule. The paper uses 50.
     mask: which leaves are penalised and cut, as in :func:`optax.masked`. None:
-      those that :func:`kernels` selects, so no biases and no batch norm. True:
-      all leaves.
+      those that :func:`kernel_mask` selects, so no biases and no batch norm.
+      True: all leaves.
 
   Returns:
     A :class:`optax.GradientTransformation` object; its `update` needs params.
@@ -122,7 +126,7 @@ def beta_lasso(
     Neyshabur, `Towards Learning Convolutions from Scratch
     <https://arxiv.org/abs/2007.13657>`_, NeurIPS 2020
   """
-  mask = kernels if mask is None else mask
+  mask = kernel_mask if mask is None else mask
   return optax.chain(
     add_l1(l1, mask),
     optax.scale_by_learning_rate(learning_rate),
@@ -140,11 +144,9 @@ def _per_leaf(
 
   def init_fn(params: optax.Params) -> optax.OptState:
     jax.tree.broadcast(value, params)  # fail early where it is no prefix
-    return (
-      ScheduleState(jnp.zeros([], jnp.int32))
-      if scheduled
-      else (optax.EmptyState())
-    )
+    if scheduled:
+      return ScheduleState(jnp.zeros([], jnp.int32))
+    return optax.EmptyState()
 
   def update_fn(
     updates: optax.Updates,

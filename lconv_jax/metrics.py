@@ -5,6 +5,8 @@ import os
 import pathlib
 from typing import Any
 
+from lconv_jax import host_tensorflow
+
 FILE = 'metrics.jsonl'
 
 
@@ -46,8 +48,7 @@ class Writer:
     self._file.flush()
     if self._events is None:
       # TensorFlow takes seconds to import; training has begun by now.
-      os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-      os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # or it says so
+      host_tensorflow.load()
       from clu import metric_writers
 
       self._events = metric_writers.SummaryWriter(str(self._folder))

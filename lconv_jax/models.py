@@ -5,6 +5,7 @@ bias but the last one. Kernels are He-normal, float32; products run in the
 compute dtype, batch norm and logits in float32.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -196,5 +197,12 @@ def as_functions(module: nn.Module) -> Model:
 
 
 def kernels(params: PyTree) -> dict[str, Any]:
-  """Returns the kernels of a net by layer name: what the paper counts."""
-  return {k: v['kernel'] for k, v in params.items() if 'kernel' in v}
+  """Returns the kernels by layer name, in order of depth: what one counts."""
+
+  def depth(name: str) -> list[str | int]:  # conv2 comes before conv10
+    return [int(s) if s.isdigit() else s for s in re.split(r'(\d+)', name)]
+
+  layers = sorted(
+    (name for name in params if 'kernel' in params[name]), key=depth
+  )
+  return {name: params[name]['kernel'] for name in layers}

@@ -81,7 +81,7 @@ def make(
   else:
     last = optax.scale_by_learning_rate(learning_rate)
   return optax.chain(
-    optax.add_decayed_weights(hyper.weight_decay, lasso.kernels),
+    optax.add_decayed_weights(hyper.weight_decay, lasso.kernel_mask),
     optax.trace(hyper.momentum) if structure.momentum else optax.identity(),
     last,
   )

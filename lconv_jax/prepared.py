@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from lconv_jax import errors
+from lconv_jax import errors, host_tensorflow
 
 ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
@@ -96,8 +96,8 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
       # Damage is a RuntimeError of array_record, an OpError of TensorFlow.
       except Exception as e:
         raise errors.UsageError(
-          f'the {split} files in {folder} cannot be read ({_one_line(e)}); '
-          'delete that folder to prepare it anew.'
+          f'the {split} files in {folder} cannot be read '
+          f'({errors.one_line(e)}); delete that folder to prepare it anew.'
         ) from e
       arrays[f'{split}_images'] = np.ascontiguousarray(images)
       arrays[f'{split}_labels'] = labels.astype(np.int32)
@@ -120,6 +120,7 @@ def _decode_random_access(
 
 
 def _decode_tfrecord(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+  host_tensorflow.load()
   import tensorflow_datasets as tfds
 
   # One file after the other, which is the order of the other formats.
@@ -170,7 +171,7 @@ def _prepare(name: str, folder: pathlib.Path) -> pathlib.Path:
       tfds.download.download_manager.NonMatchingChecksumError,
     ) as e:
       offline = isinstance(e, requests.RequestException)
-      reason = 'no connection' if offline else _one_line(e)
+      reason = 'no connection' if offline else errors.one_line(e)
       raise errors.UsageError(
         f'{name} is not prepared in {folder} and cannot be downloaded '
         f'({reason}): point data.dir to a prepared copy, or draw images '
@@ -193,14 +194,9 @@ def _probe(builder: Any, downloads: pathlib.Path) -> None:
       requests.head(url, timeout=_TIMEOUT_S)
 
 
-def _one_line(error: Exception) -> str:
-  return ' '.join(str(error).split())
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Drops TensorFlow's chatter and tfds's, as that OpenCV would be faster."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # read when it is imported
+  """Drops tfds's chatter, as that OpenCV would be faster."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   try:

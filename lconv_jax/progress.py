@@ -6,6 +6,7 @@ from typing import Any
 
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
 SILENCE = 60.0  # seconds without a line, where the output is no terminal
+SAVE_SECONDS = 600.0  # how much work a power cut may cost
 
 
 class Clock:
@@ -15,7 +16,7 @@ class Clock:
     """Starts the clock of a run that has taken `seconds` before."""
     self._begin = time.perf_counter() - seconds
     self._chunks = 0
-    self._chunk_begin = self._begin
+    self._chunk_begin = self._saved = time.perf_counter()
     self._epoch = [0, 0.0]  # steps and seconds of training since `lap`
     self._step_seconds = 0.0
     self._warm: tuple[int, float] | None = None  # step and time after compiling
@@ -53,6 +54,14 @@ class Clock:
       return 0.0
     step, since = self._warm
     return (time.perf_counter() - since) / (now - step) * (total - now)
+
+  def save_is_due(self) -> bool:
+    """Returns True, at most once in `SAVE_SECONDS`."""
+    now = time.perf_counter()
+    if now - self._saved < SAVE_SECONDS:
+      return False
+    self._saved = now
+    return True
 
   def seconds(self) -> float:
     """Returns the age of the run."""

@@ -15,11 +15,23 @@ from typing import Any
 
 import jax
 import ml_collections
+from flax import traverse_util
 
 from lconv_jax import errors
 
 # These may change when a run is continued: they do not change its results.
 FREE = ('data.dir', 'train.checkpoint_every_epochs')
+# And these when it is only evaluated.
+FREE_IN_EVALUATION = (
+  'train.',
+  'precision',
+  'seed',
+  'data.augment',
+  'optim.lr',
+  'optim.weight_decay',
+  'optim.beta',
+  'optim.l1_',
+)
 
 
 @contextlib.contextmanager
@@ -54,7 +66,7 @@ def open_folder(
   with lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
+    except BlockingIOError as e:
       raise errors.UsageError(
         f'Another process is training in {folder}; wait for it, or choose '
         'another --workdir.'
@@ -79,7 +91,10 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
   """Writes a JSON file that is there whole or not at all."""
   partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+  with partial.open('w', encoding='utf-8') as f:
+    f.write(json.dumps(content, indent=2) + '\n')
+    f.flush()
+    os.fsync(f.fileno())  # or a power cut may leave an empty file
   os.replace(partial, path)
 
 
@@ -102,20 +117,17 @@ def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   path = folder / 'config.json'
   new = json.loads(json.dumps(config.to_dict()))
   old = read_json(path)
-  begun = any(
-    (folder / name).exists() for name in ('metrics.jsonl', 'done.json')
-  )
-  if old is None or not begun:
+  if config.train.epochs and (old is None or not _begun(folder)):
     write_json(path, {**new, 'environment': environment()})
     return
-  before, now = _flat(old), _flat(new)
-  free = FREE if config.train.epochs else (*FREE, 'train.epochs')
+  before, now = (
+    traverse_util.flatten_dict(c, sep='.') for c in (old or {}, new)
+  )
+  free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
   differ = [
-    f'{k}={before.get(k)!r}, now {now.get(k)!r}'
-    for k in sorted(before.keys() | now.keys())
-    if before.get(k) != now.get(k)
-    and k not in free
-    and not k.startswith('environment.')
+    f'{k}={before[k]!r}, now {now.get(k)!r}'
+    for k in sorted(before)
+    if before[k] != now.get(k) and not k.startswith(('environment.', *free))
   ]
   if differ:
     raise errors.UsageError(
@@ -124,14 +136,14 @@ def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
     )
 
 
-def _flat(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  out = {}
-  for key, value in tree.items():
-    if isinstance(value, dict):
-      out.update(_flat(value, f'{prefix}{key}.'))
-    else:
-      out[prefix + key] = value
-  return out
+def _begun(folder: pathlib.Path) -> bool:
+  """Returns whether there is anything that another config would spoil."""
+  rows = folder / 'metrics.jsonl'
+  return (
+    any((folder / 'checkpoints').glob('[0-9]*'))
+    or (folder / 'done.json').exists()
+    or (rows.exists() and rows.stat().st_size > 0)
+  )
 
 
 def _commit() -> str:

@@ -1,5 +1,6 @@
 """The training loop: what the host does between chunks of steps."""
 
+import contextlib
 import math
 import pathlib
 from typing import Any
@@ -15,6 +16,7 @@ from lconv_jax import (
   interrupt,
   metrics,
   parallel,
+  precision,
   progress,
   run,
 )
@@ -39,6 +41,9 @@ def train_and_evaluate(
     Interrupted: SIGTERM or Ctrl-C came; the state is saved.
   """
   check.check(config)
+  config = config.copy_and_resolve_references()
+  # A run that began in one precision shall not continue in another one.
+  config.precision = precision.compute_dtype(config.precision).name
   with run.open_folder(workdir, config) as folder:
     finished = run.done(folder)
     if finished and config.train.epochs:
@@ -55,8 +60,11 @@ def train_and_evaluate(
       restored = trainer.restore(checkpoints)
       if config.train.epochs == 0:
         return _evaluate_only(trainer, folder, restored)
-      with interrupt.Watch() as watch:
-        return _loop(config, folder, trainer, checkpoints, watch)
+      with (
+        interrupt.Watch() as watch,
+        contextlib.closing(metrics.Writer(folder, trainer.step)) as writer,
+      ):
+        return _loop(config, folder, trainer, checkpoints, writer, watch)
     finally:
       checkpoints.close()
 
@@ -69,7 +77,9 @@ def _evaluate_only(
       f'config.train.epochs=0 evaluates a run, but {folder} has no checkpoint '
       'yet.'
     )
-  result = {'best': trainer.evaluate(trainer.best)}
+  result = {}
+  if trainer.best_row:  # else no epoch has been evaluated yet
+    result['best'] = trainer.evaluate(trainer.best)
   result['last'] = trainer.evaluate(trainer.net())
   for name, row in result.items():
     values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
@@ -82,13 +92,13 @@ def _loop(
   folder: pathlib.Path,
   trainer: Trainer,
   checkpoints: checkpoint.Checkpoints,
+  writer: metrics.Writer,
   watch: interrupt.Watch,
 ) -> dict[str, Any]:
   t = config.train
   per_epoch = trainer.setup.program.steps_per_epoch
   total = t.epochs * per_epoch
   now = trainer.step
-  writer = metrics.Writer(folder, now)
   clock = progress.Clock(writer.rows[-1]['seconds'] if writer.rows else 0.0)
   display = progress.Display()
   display.line(_headline(config, trainer, folder))
@@ -99,8 +109,9 @@ def _loop(
     if not math.isfinite(totals.loss):
       raise errors.UsageError(
         f'The training loss is {totals.loss} between steps {now} and {stop} '
-        f'(epoch {stop / per_epoch:.2f}); all that was saved before is in '
-        f'{folder}. Lower config.optim.lr, or try config.precision=float32.'
+        f'(epoch {stop / per_epoch:.2f}); what was saved before is still in '
+        f'{folder}. Lower config.optim.lr, or try config.precision=float32, '
+        'in another --workdir.'
       )
     now = stop
     row = {
@@ -122,16 +133,14 @@ def _loop(
     else:
       display.passing(line)
     save = epoch_ends and _every(t.checkpoint_every_epochs, row['epoch'])
-    if save or finished or watch.received:
+    if save or clock.save_is_due() or finished or watch.received:
       trainer.save(checkpoints)
     if watch.received and not finished:
-      writer.close()
       raise interrupt.Interrupted(
         watch.received,
         f'{watch.received.name}: saved after step {now} of {total} (epoch '
         f'{row["epoch"]:.2f}) in {folder}; the same command continues.',
       )
-  writer.close()
   return _finish(folder, trainer, writer.rows)
 
 
@@ -159,6 +168,9 @@ def _finish(
   folder: pathlib.Path, trainer: Trainer, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
   best = trainer.best_row
+  why = (
+    'the best by validation' if 'validation/accuracy' in best else 'the last'
+  )
   result = {
     'best': best,
     'last': rows[-1] if rows else best,  # somebody may have lost metrics.jsonl
@@ -169,7 +181,7 @@ def _finish(
   run.write_json(folder / 'done.json', result)
   print(
     f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
-    f'{best["epoch"]:g}, the best by validation accuracy. See {folder}.',
+    f'{best["epoch"]:g}, {why}.',
     flush=True,
   )
   return result

@@ -13,6 +13,7 @@ from lconv_jax import (
   check,
   checkpoint,
   data,
+  errors,
   models,
   optim,
   parallel,
@@ -34,11 +35,18 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   """Puts data and hyperparameters on the devices, and builds the program.
 
   Raises:
-    UsageError: the batch does not divide over the devices.
+    UsageError: the batch does not fit devices or data.
   """
   num_train = len(dataset.train.labels)
   num_devices = parallel.device_count()
-  check.check_batch(config.train.batch_size, num_devices, num_train)
+  check.check_batch(config.train.batch_size, num_devices)
+  if config.train.epochs:
+    check.check_train(config.train.batch_size, num_train)
+  if jax.process_count() > 1:
+    raise errors.UsageError(
+      f'{jax.process_count()} processes: training runs in one process, on all '
+      'of its devices; start it on one host.'
+    )
   dtype = precision.compute_dtype(config.precision)
   module = models.build(
     config.model,

@@ -68,15 +68,28 @@ def test_a_damaged_checkpoint_leaves_the_one_before_it(tmp_path):
   save(tmp_path, 1, 2)
   damage(tmp_path, 2)
   assert restore(tmp_path).best_row == {'epoch': 1}
-  save(tmp_path, 2)
-  assert restore(tmp_path).best_row == {'epoch': 2}
+  params = checkpoint.load_params(tmp_path, 'last')
+  assert (params['fc1']['kernel'] == 1).all()
+  # Reading deletes nothing: what is damaged here may be readable elsewhere.
+  assert (tmp_path / checkpoint.FOLDER / '2').exists()
+
+
+def test_training_on_replaces_what_was_damaged(tmp_path):
+  save(tmp_path, 2, 4)
+  damage(tmp_path, 4)
+  checkpoints = checkpoint.Checkpoints(tmp_path)
+  checkpoints.restore(state(), best())
+  checkpoints.save(3, checkpoint.Checkpoint(state(), best(), {'epoch': 3}))
+  checkpoints.close()
+  assert restore(tmp_path).best_row == {'epoch': 3}
 
 
 def test_nothing_but_damage_is_said_in_a_sentence(tmp_path):
   save(tmp_path, 1)
   damage(tmp_path, 1)
-  with pytest.raises(errors.UsageError, match='None of the checkpoints'):
-    restore(tmp_path)
+  for read in (restore, checkpoint.load_params):
+    with pytest.raises(errors.UsageError, match='None of the checkpoints'):
+      read(tmp_path)
 
 
 def test_another_architecture_is_refused_with_both_shapes(tmp_path):

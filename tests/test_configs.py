@@ -56,6 +56,7 @@ def test_a_misspelt_choice_names_the_nearest():
     ('data.augment', 'fast_autoaugment', 'Valid: none, flip_crop'),
     ('precision', 'fp16', 'float16'),
     ('optim.lr', float('nan'), 'at least 0'),
+    ('optim.lr', float('inf'), 'finite'),
     ('optim.lr', -0.1, 'at least 0'),
     ('model.dropout', 1.0, 'less than 1'),
     ('train.batch_size', 0, 'at least 1'),
@@ -71,9 +72,13 @@ def test_a_field_that_cannot_be_right_is_named(field, value, hint):
 
 def test_a_batch_that_does_not_divide_names_the_nearest():
   with pytest.raises(errors.UsageError, match='504 or 512'):
-    check.check_batch(510, 8, 1000)
+    check.check_batch(510, 8)
   with pytest.raises(errors.UsageError, match='nearest that do: 8'):
-    check.check_batch(5, 8, 1000)
+    check.check_batch(5, 8)
+  check.check_batch(512, 8)
+
+
+def test_a_batch_larger_than_the_data_is_refused():
   with pytest.raises(errors.UsageError, match='more than the 100'):
-    check.check_batch(128, 8, 100)
-  check.check_batch(512, 8, 512)
+    check.check_train(128, 100)
+  check.check_train(100, 100)

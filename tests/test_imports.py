@@ -11,18 +11,18 @@ PACKAGE = ROOT / 'lconv_jax'
 # Errors are the one thing that everybody may name.
 ANYONE = {'errors'}
 LEAVES = {
-  'augment', 'cache', 'errors', 'interrupt', 'lasso', 'locality', 'parallel',
-  'precision', 'synthetic',
+  'augment', 'cache', 'errors', 'host_tensorflow', 'interrupt', 'lasso',
+  'locality', 'parallel', 'precision', 'synthetic',
 }  # fmt: skip
 MAY_IMPORT = {
   '__init__': {'lasso'},
   'models': {'precision'},
   'optim': {'lasso'},
-  'prepared': set(),
+  'prepared': {'host_tensorflow'},
   'data': {'cache', 'prepared', 'synthetic'},
   'program': {'augment', 'models', 'optim', 'parallel', 'precision'},
   'checkpoint': set(),
-  'metrics': set(),
+  'metrics': {'host_tensorflow'},
   'progress': set(),
   'run': set(),
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
@@ -33,7 +33,7 @@ MAY_IMPORT = {
   },
   'train': {
     'check', 'checkpoint', 'data', 'interrupt', 'metrics', 'parallel',
-    'progress', 'run', 'trainer',
+    'precision', 'progress', 'run', 'trainer',
   },
   'report': {'checkpoint', 'figures', 'locality', 'metrics', 'run'},
 }  # fmt: skip

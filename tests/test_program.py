@@ -123,6 +123,98 @@ def test_steps_equal_numpy(name, data):
     assert 0.1 < (state.params['conv1']['kernel'] == 0).mean() < 0.9
 
 
+def changed(a, b):
+  """Whether any leaf differs."""
+  leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+  return any(not np.array_equal(x, y) for x, y in leaves)
+
+
+def one_step(c, data, hyper=None, **fields):
+  p = make(c, **fields)
+  state, own = start(p, c, data)
+  own = own._replace(**(hyper or {}))
+  return mapped(p.train_step, state, own, data, jnp.arange(8))
+
+
+def test_the_seed_changes_initial_weights_and_order(data):
+  c = config(name='sgd', lr=0.0)
+  states = []
+  for seed in (0, 0, 1):
+    c.seed = seed
+    p = make(c)
+    state, hyper = start(p, c, data)
+    states.append(mapped(p.train_chunk, state, hyper, data, jnp.int32(2)))
+  assert not changed(states[0], states[1])
+  assert changed(states[0].params, states[2].params)
+
+
+def test_the_seed_changes_the_order_alone_too(data):
+  c = config(name='sgd')
+  p = make(c)
+  state, hyper = start(p, c, data)
+  ends = [
+    mapped(
+      p.train_chunk,
+      state,
+      hyper._replace(seed=jnp.uint32(s)),
+      data,
+      jnp.int32(1),
+    ).params
+    for s in (0, 1)
+  ]
+  assert changed(*ends)
+
+
+def test_augmentation_and_dropout_take_part_in_a_step(data):
+  c = config(name='sgd')
+  plain = one_step(c, data)
+  assert changed(plain.params, one_step(c, data, augment='flip_crop').params)
+  c.model.dropout = 0.5
+  dropped = one_step(c, data)
+  assert changed(plain.params, dropped.params)
+  rate = {'dropout': jnp.float32(0.1)}
+  assert changed(dropped.params, one_step(c, data, rate).params)
+
+
+@pytest.mark.parametrize('kind', ['none', 'flip_crop', 'dropout'])
+def test_random_choices_are_made_anew_in_each_step(kind, data):
+  c = config(name='sgd', lr=0.0)
+  c.model.dropout = 0.5 if kind == 'dropout' else 0.0
+  p = make(c, augment='flip_crop' if kind == 'flip_crop' else 'none')
+  state, hyper = start(p, c, data)
+  losses = [0.0]
+  for _ in range(2):
+    state = mapped(p.train_step, state, hyper, data, jnp.arange(8))
+    losses.append(float(state.totals.loss))
+  same = losses[1] == losses[2] - losses[1]
+  assert same == (kind == 'none')
+
+
+def test_grid_points_side_by_side_are_single_runs(data):
+  c = config(name='beta_lasso')
+  p = make(c, augment='flip_crop')
+  hypers = []
+  for seed, l1, beta in ((0, 1e-3, 5.0), (3, 1e-2, 1.0)):
+    c.seed = seed
+    c.optim.update({'l1_conv': l1, 'l1_fc': l1 / 2, 'beta': beta})
+    hypers.append(jax.tree.map(jnp.asarray, optim.Hyper.from_config(c)))
+  stacked = jax.tree.map(lambda *x: jnp.stack(x), *hypers)
+
+  def train(hyper):
+    state = p.init(hyper, data.images)
+    return p.train_chunk(state, hyper, data, jnp.int32(5))
+
+  both = mapped(jax.vmap(train), stacked)
+  for i, hyper in enumerate(hypers):
+    jax.tree.map(
+      lambda a, b, i=i: np.testing.assert_allclose(
+        a[i], b, rtol=1e-4, atol=1e-5
+      ),
+      both,
+      mapped(train, hyper),
+    )
+
+
 def test_an_epoch_sees_each_training_image_once_and_no_other(data):
   c = config(name='sgd')
   seen = []

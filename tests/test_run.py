@@ -44,6 +44,18 @@ def test_what_failed_before_it_began_may_be_mended(tmp_path, config):
   assert content['train']['batch_size'] == 7
 
 
+@pytest.mark.parametrize('left', ['checkpoints/20/x', 'done.json'])
+def test_a_run_has_begun_even_if_its_metrics_are_lost(left, tmp_path, config):
+  with run.open_folder(tmp_path, config):
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).write_text('{}')
+    (tmp_path / 'metrics.jsonl').write_text('')
+  config.optim.lr = 0.2
+  with pytest.raises(errors.UsageError, match='another config'):
+    with run.open_folder(tmp_path, config):
+      pass
+
+
 def test_where_data_lie_may_change(tmp_path, config):
   begin(tmp_path, config)
   config.data.dir = '/elsewhere'
@@ -53,10 +65,15 @@ def test_where_data_lie_may_change(tmp_path, config):
 
 def test_epochs_0_opens_a_run_of_any_length_only(tmp_path, config):
   begin(tmp_path, config)
-  config.train.epochs = 0
-  with run.open_folder(tmp_path, config):
-    pass
-  config.train.epochs = 7
+  config.train.epochs, config.train.batch_size, config.optim.lr = 0, 100, 3.0
+  with run.open_folder(tmp_path, config) as folder:
+    assert run.read_json(folder / 'config.json')['train']['epochs'] == 400
+  config.model.base_channels = 8
+  with pytest.raises(errors.UsageError, match='base_channels=150, now 8'):
+    with run.open_folder(tmp_path, config):
+      pass
+  config.model.base_channels = 150
+  config.train.epochs, config.train.batch_size, config.optim.lr = 7, 512, 0.1
   with pytest.raises(errors.UsageError, match='epochs=400, now 7'):
     with run.open_folder(tmp_path, config):
       pass

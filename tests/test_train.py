@@ -127,7 +127,9 @@ def test_a_killed_run_continues_from_its_last_checkpoint(
 
 def test_epochs_0_evaluates_the_checkpoint(config, whole, capsys):
   result = train.run.done(whole)
-  config.train.epochs = 0
+  # Or a last net in the place of the best one would go unseen.
+  assert result['best']['epoch'] < result['last']['epoch']
+  config.train.epochs, config.train.batch_size = 0, 999
   evaluated = train.train_and_evaluate(config, whole)
   for which in ('best', 'last'):
     for key in ('validation/accuracy', 'test/accuracy', 'nonzero/fc1'):
@@ -178,10 +180,54 @@ def test_without_validation_the_last_epoch_counts(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
-def test_16_bit_runs_learn(dtype, config, tmp_path):
+def test_16_bit_and_momentum_continue_to_the_same_bits(
+  dtype, config, tmp_path, monkeypatch
+):
   config.precision, config.train.epochs = dtype, 2
-  result = train.train_and_evaluate(config, tmp_path)
+  config.optim.update({'name': 'sgd', 'momentum': 0.9, 'weight_decay': 1e-3})
+  result = train.train_and_evaluate(config, tmp_path / 'whole')
   assert np.isfinite(result['last']['train/loss'])
+  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  interrupt_at(monkeypatch, 7)
+  with pytest.raises(interrupt.Interrupted):
+    train.train_and_evaluate(config, tmp_path / 'parts')
+  train.train_and_evaluate(config, tmp_path / 'parts')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+
+
+def test_a_run_does_not_continue_in_another_precision(config, tmp_path):
+  config.train.epochs = 1
+  train.train_and_evaluate(config, tmp_path)  # auto: float32 on a CPU
+  (tmp_path / 'done.json').unlink()
+  config.precision = 'bfloat16'
+  with pytest.raises(errors.UsageError, match="precision='float32', now 'bf"):
+    train.train_and_evaluate(config, tmp_path)
+
+
+def test_nothing_compiles_after_the_first_chunk_and_evaluation(
+  config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  compiled = []
+  jax.monitoring.register_event_duration_secs_listener(
+    lambda name, *_, **__: (
+      compiled.append(name)
+      if name == '/jax/core/compile/backend_compile_duration'
+      else None
+    )
+  )
+  counts = []
+  original = metrics.Writer.write
+
+  def write(self, row):
+    counts.append(len(compiled))
+    original(self, row)
+
+  monkeypatch.setattr(metrics.Writer, 'write', write)
+  train.train_and_evaluate(config, tmp_path)
+  assert counts[0] > 0
+  # Between the rows of epochs 2 and 4 there are two evaluations and a save.
+  assert counts[1] == counts[3]
 
 
 def test_a_thread_that_cannot_watch_signals_trains_all_the_same(
