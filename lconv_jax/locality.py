@@ -38,13 +38,18 @@ class Locality(NamedTuple):
 
 
 class Summary(NamedTuple):
-  """What `summary` counts; NaN for shares and means of no filters."""
+  """What `summary` counts; NaN for shares and means of no filters.
+
+  In a dense filter the shuffles hardly differ, so that it can be local without
+  being small: look at the spread as well.
+  """
 
   filters: int
   counted: int  # filters with at least `min_nonzero` non-zero values
   local_of_all: float  # share of all filters that are local, see LEVEL
   local_of_counted: float  # share of the counted filters that are local
   mean_z: float  # over the counted filters
+  median_spread: float  # of the counted filters, pixels
 
 
 def from_kernel(
@@ -168,6 +173,7 @@ def summary(result: Locality, min_nonzero: int = MIN_NONZERO) -> Summary:
     local_of_all=_mean(local),
     local_of_counted=_mean(local[counted]),
     mean_z=_mean(result.z[counted & (result.nonzero > 0)]),
+    median_spread=_median(result.spread[counted & (result.nonzero > 0)]),
   )
 
 
@@ -196,3 +202,7 @@ def _variance(moments: np.ndarray) -> np.ndarray:
 
 def _mean(values: np.ndarray) -> float:
   return float(values.mean()) if values.size else float('nan')
+
+
+def _median(values: np.ndarray) -> float:
+  return float(np.median(values)) if values.size else float('nan')

@@ -35,11 +35,13 @@ _SHOWN = (
   'non-zero (%)',
   'first layer (%)',
   'local (%)',
+  'spread (px)',
 )
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
-  'their own shuffles (by chance: 5 %).'
+  'their own shuffles (by chance: 5 %). spread: median r.m.s. distance of the\n'
+  'weight from its centre, over filters with at least 20 non-zero values.'
 )
 
 
@@ -101,12 +103,13 @@ def method(config: Mapping[str, Any]) -> str:
       words[-1] += f' (conv) {_short(o["l1_fc"])} (fc)'
   else:
     words += [o['name'].upper()]
-  for name, value in (
-    ('momentum', o['momentum']),
-    ('wd', o['weight_decay']),
-    ('dropout', model['dropout']),
+  for name, value, default in (
+    ('lr', o['lr'], 0.1),
+    ('momentum', o['momentum'], 0),
+    ('wd', o['weight_decay'], 0),
+    ('dropout', model['dropout'], 0),
   ):
-    if value:
+    if value != default:
       words.append(f'{name}={_short(value)}')
   return ' '.join(words)
 
@@ -122,9 +125,10 @@ def row(run: Run) -> Row:
   weights = done.get('weights', {})
   nonzero = sum(round(shares[k] * n) for k, n in weights.items())
   total = sum(weights.values())
-  local = None
+  local = spread = None
   if run.filters is not None:
-    local = locality.summary(locality.measure(run.filters)).local_of_all
+    summary = locality.summary(locality.measure(run.filters))
+    local, spread = summary.local_of_all, summary.median_spread
   last = run.metrics[-1] if run.metrics else {'epoch': 0}
   epochs = run.config['train']['epochs']
   if not run.done:
@@ -142,6 +146,7 @@ def row(run: Run) -> Row:
     # Layers are written in the order of depth.
     'first layer (%)': _percent(next(iter(shares.values()), None)),
     'local (%)': _percent(local),
+    'spread (px)': spread,
     'data': run.config['data']['name'],
     'seed': run.config['seed'],
     'seconds': last.get('seconds'),  # since the run began

@@ -6,7 +6,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -74,10 +73,8 @@ def test_sigterm_saves_and_the_same_command_continues(tmp_path):
       if line.startswith('epoch 2/'):
         process.send_signal(signal.SIGTERM)
         break
-    begin = time.monotonic()
     rest = process.stdout.read()
   assert process.returncode == 128 + signal.SIGTERM
-  assert time.monotonic() - begin < 30
   assert 'SIGTERM: saved after step' in rest
   assert not (tmp_path / 'done.json').exists()
 

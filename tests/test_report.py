@@ -19,6 +19,7 @@ def config(**changes):
     'data': {'name': 'nlgp'},
     'optim': {
       'name': 'beta_lasso',
+      'lr': 0.1,
       'momentum': 0.0,
       'weight_decay': 0.0,
       'beta': 50.0,
@@ -106,6 +107,7 @@ CONFIG = config()
   ('changes', 'want'),
   [
     ({}, 'S-FC β-LASSO β=50 λ=1e-5'),
+    ({'optim__lr': 0.5}, 'S-FC β-LASSO β=50 λ=1e-5 lr=0.5'),
     (
       {'optim__beta': 2.0, 'optim__l1_conv': 1.5e-3, 'optim__l1_fc': 2e-6},
       'S-FC β-LASSO β=2 λ=0.0015 (conv) 2e-6 (fc)',
