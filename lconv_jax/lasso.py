@@ -70,8 +70,7 @@ def kernel_mask(params: optax.Params) -> Any:
     a ``bias`` or a ``scale`` is on the path.
   """
 
-  def is_weight(path: tuple, p: ArrayLike) -> bool:
-    del p
+  def is_weight(path: tuple, _: Any) -> bool:
     names = {str(getattr(k, 'key', getattr(k, 'name', ''))) for k in path}
     return names.isdisjoint({'bias', 'scale'})
 
@@ -143,7 +142,7 @@ def _per_leaf(
   scheduled = any(map(callable, jax.tree.leaves(value)))
 
   def init_fn(params: optax.Params) -> optax.OptState:
-    jax.tree.broadcast(value, params)  # fail early where it is no prefix
+    del params
     if scheduled:
       return ScheduleState(jnp.zeros([], jnp.int32))
     return optax.EmptyState()
@@ -161,7 +160,13 @@ def _per_leaf(
     if scheduled:
       now = jax.tree.map(lambda v: v(state.count) if callable(v) else v, value)
       state = ScheduleState(optax.safe_increment(state.count))
-    updates = jax.tree.map(fn, updates, params, jax.tree.broadcast(now, params))
+    updates = jax.tree.map(
+      lambda u, p, v: None if u is None else fn(u, p, v),
+      updates,
+      params,
+      jax.tree.broadcast(now, params),
+      is_leaf=lambda u: u is None,
+    )
     return updates, state
 
   tx = optax.GradientTransformation(init_fn, update_fn)
