@@ -100,13 +100,15 @@ def beta_lasso(
   Args:
     learning_rate: η, a scalar or a schedule.
     l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
-      params: a λ for each layer, for example ``{'conv1': 1e-5, 'fc1': 2e-5}``.
-      The total shift by the ℓ1 term is about λ Σ η: a run of a tenth of the
-      steps needs about ten times the λ.
+      params: a λ for each layer, ``{'conv1': 1e-5, 'fc1': 2e-5}``, where every
+      layer has to be named, masked ones with any value. The ℓ1 term moves a
+      weight by about λ Σ η in all: a run of a tenth of the steps needs about
+      ten times the λ.
     beta: β, a scalar or a schedule. The paper uses 50.
     mask: which leaves are penalised and cut, as in :func:`optax.masked`. None:
       those that :func:`kernel_mask` selects, so no biases and no batch norm.
-      True: all leaves.
+      True: all leaves. Under :func:`optax.inject_hyperparams`, a callable mask
+      has to be among its `static_args`.
 
   Returns:
     A :class:`optax.GradientTransformation` object; its `update` needs params.
@@ -160,8 +162,15 @@ def _per_leaf(
     if scheduled:
       now = jax.tree.map(lambda v: v(state.count) if callable(v) else v, value)
       state = ScheduleState(optax.safe_increment(state.count))
+
+    def leaf(u: Any, p: Any, v: Any) -> Any:
+      # A constant 0 does nothing, to the bit: compiled with it, the select of
+      # the threshold would change how the rest is rounded.
+      nothing = isinstance(v, int | float) and v == 0
+      return u if u is None or nothing else fn(u, p, v)
+
     updates = jax.tree.map(
-      lambda u, p, v: None if u is None else fn(u, p, v),
+      leaf,
       updates,
       params,
       jax.tree.broadcast(now, params),
