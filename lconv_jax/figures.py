@@ -237,7 +237,7 @@ def _sparsity(ax: axes.Axes, label: str, metrics: _Metrics) -> None:
     depth = i / max(1, len(keys) - 1)
     look = {'color': _LAYERS(0.9 * depth), 'lw': 3 - 2 * depth}
     _line(ax, metrics, key, label=key.removeprefix('nonzero/'), **look)
-  ax.set(title=textwrap.fill(label, 34), ylabel='non-zero weights (%)')
+  ax.set(title=textwrap.fill(label, 30), ylabel='non-zero weights (%)')
   _epochs(ax, metrics)
   ax.set_yscale('log')
   ax.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))

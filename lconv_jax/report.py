@@ -100,7 +100,7 @@ def method(config: Mapping[str, Any]) -> str:
   if o['name'] == 'beta_lasso':
     words += ['β-LASSO', f'β={_short(o["beta"])}', f'λ={_short(o["l1_conv"])}']
     if o['l1_fc'] != o['l1_conv']:
-      words[-1] += f' (conv) {_short(o["l1_fc"])} (fc)'
+      words[-1] += f'/{_short(o["l1_fc"])}'  # convolutional / fc layers
   else:
     words += [o['name'].upper()]
   for name, value, default in (
@@ -289,8 +289,11 @@ def _percent(share: float | None) -> float | None:
 
 
 def _short(value: float) -> str:
-  """Returns 1e-5 for 1e-05."""
-  return f'{value:g}'.replace('e-0', 'e-')
+  """Returns 1e-5 for 0.00001, 0.1 for 0.1."""
+  if 0 < value < 1e-2:
+    digits, exponent = f'{value:.6e}'.split('e')
+    return f'{float(digits):g}e{int(exponent)}'
+  return f'{value:g}'
 
 
 def _show(cell: Cell) -> str:

@@ -110,7 +110,7 @@ CONFIG = config()
     ({'optim__lr': 0.5}, 'S-FC β-LASSO β=50 λ=1e-5 lr=0.5'),
     (
       {'optim__beta': 2.0, 'optim__l1_conv': 1.5e-3, 'optim__l1_fc': 2e-6},
-      'S-FC β-LASSO β=2 λ=0.0015 (conv) 2e-6 (fc)',
+      'S-FC β-LASSO β=2 λ=1.5e-3/2e-6',
     ),
     ({'optim__name': 'sgd'}, 'S-FC SGD'),
     (
@@ -121,7 +121,7 @@ CONFIG = config()
         'optim__momentum': 0.9,
         'optim__weight_decay': 5e-4,
       },
-      '3-FC SGD momentum=0.9 wd=0.0005 dropout=0.5',
+      '3-FC SGD momentum=0.9 wd=5e-4 dropout=0.5',
     ),
   ],
 )
