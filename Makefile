@@ -10,8 +10,7 @@ DEMO := runs/demo
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
-	$(BIN)/python main.py --config=configs/demo.py:beta_lasso \
-	  --workdir=$(DEMO)/beta_lasso
+	$(BIN)/python main.py --config=configs/demo.py --workdir=$(DEMO)/beta_lasso
 	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
 	  --out=$(DEMO)
 

@@ -1,5 +1,6 @@
 """Trains a net: python main.py --config=configs/s_fc.py --workdir=DIR."""
 
+import errno
 import os
 import pathlib
 import runpy
@@ -9,7 +10,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from lconv_jax import errors
+from lconv_jax import errors, interrupt
 
 FLAGS = flags.FLAGS
 
@@ -17,7 +18,8 @@ config_flags.DEFINE_config_file(
   'config',
   None,
   'A file of configs/, and after a colon its comma-separated choices, for '
-  'example configs/s_fc.py:cifar100,sgd. --config.FIELD=VALUE overrides.',
+  'example configs/s_fc.py:cifar100,sgd. --config.FIELD=VALUE overrides a '
+  'field of configs/base.py.',
 )
 flags.DEFINE_string(
   'workdir',
@@ -32,23 +34,29 @@ def main(argv: list[str]) -> None:
     sys.exit(f'error: unknown arguments {" ".join(argv[1:])}; see --help.')
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)  # absl's default is chattier
-  from lconv_jax import cache, interrupt, report, train  # slow for --help
-
-  if jax.config.jax_compilation_cache_dir is None:  # else the user's own
-    folder = str(cache.cache_dir() / 'xla')
-    jax.config.update('jax_compilation_cache_dir', folder)
+  if not FLAGS.workdir:
+    sys.exit('error: --workdir is empty; name the folder of the run.')
+  workdir = pathlib.Path(FLAGS.workdir).expanduser()
   try:
-    train.train_and_evaluate(FLAGS.config, FLAGS.workdir)
-    figures = pathlib.Path(FLAGS.workdir, 'curves.png')
-    if FLAGS.config.train.epochs and not figures.exists():
-      print(*report.draw([report.read(FLAGS.workdir)], FLAGS.workdir), sep='\n')
+    from lconv_jax import cache, report, train  # slow for --help
+
+    if jax.config.jax_compilation_cache_dir is None:  # else the user's own
+      folder = str(cache.cache_dir() / 'xla')
+      jax.config.update('jax_compilation_cache_dir', folder)
+    train.train_and_evaluate(FLAGS.config, workdir)
+    if FLAGS.config.train.epochs and not (workdir / 'curves.png').exists():
+      print(*report.draw([report.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
   except interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
   except KeyboardInterrupt:  # before the first step, or for the second time
-    sys.exit(f'Stopped. What {FLAGS.workdir} holds is as it was saved last.')
+    sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
+  except OSError as e:
+    if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise
+    sys.exit(f'error: {e}; make room and repeat the command: it continues.')
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -59,6 +67,8 @@ def parse(argv: list[str]) -> list[str]:
     files = [f'configs/{p.name}' for p in sorted(folder.glob('[!_]*.py'))]
     hint = errors.nearest(path, files)
     sys.exit(f'error: {path} does not exist.{hint}See configs/.')
+  if path and not _is_config(path):
+    sys.exit(f'error: {path} is no config file; see configs/.')
   try:
     return FLAGS(argv)
   except (flags.Error, AttributeError, KeyError, TypeError, OSError) as e:
@@ -76,9 +86,15 @@ def _explain(argv: list[str], path: str, choices: str) -> str | None:
   for word in argv:
     name = word.partition('=')[0].removeprefix('--config.')
     if word.startswith('--config.') and name not in fields:
-      hint = errors.nearest(name, fields)
+      inside = [f for f in fields if f.startswith(f'{name}.')]
+      hint = errors.nearest(name, inside or fields)
       return f'the config has no field {name}.{hint}See configs/base.py.'
   return None
+
+
+def _is_config(path: str) -> bool:
+  file = pathlib.Path(path)
+  return file.suffix == '.py' and 'def get_config(' in file.read_text('utf-8')
 
 
 def _value_of(flag: str, argv: list[str]) -> str:

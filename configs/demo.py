@@ -1,7 +1,7 @@
 r"""What `make demo` runs: a small S-FC on images that are drawn on the spot.
 
   python main.py --config=configs/demo.py:sgd --workdir=runs/demo/sgd
-  python main.py --config=configs/demo.py:beta_lasso --workdir=runs/demo/lasso
+  python main.py --config=configs/demo.py --workdir=runs/demo/beta_lasso
 
 The two classes differ only in how far neighbouring pixels are correlated, so
 a net that has found locality needs few weights. 25 seconds each on 2 cores;

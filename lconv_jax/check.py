@@ -44,9 +44,11 @@ def check(config: ml_collections.ConfigDict) -> None:
   for field, least in AT_LEAST.items():
     value, below = attrgetter(field)(config), BELOW.get(field, math.inf)
     if not least <= value < below:  # also false for NaN
-      limit = 'finite' if below == math.inf else f'less than {below}'
+      limit = ' and finite' if isinstance(value, float) else ''
+      if below < math.inf:
+        limit = f' and less than {below}'
       raise errors.UsageError(
-        f'config.{field}={value} must be at least {least} and {limit}.'
+        f'config.{field}={value} must be at least {least}{limit}.'
       )
 
 

@@ -43,24 +43,31 @@ class Checkpoints:
     )
 
   def save(self, step: int, checkpoint: Checkpoint) -> None:
-    """Saves, unless that step is saved already."""
+    """Saves, unless that step is saved already.
+
+    Raises:
+      UsageError: the disk is full, or the like.
+    """
     for damaged in self._unreadable:  # orbax saves nothing below the newest
       self._manager.delete(damaged)
     self._unreadable = []
     if step in self._manager.all_steps():
       return
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(
-          serialization.to_state_dict(checkpoint.state)
-        ),
-        best=ocp.args.StandardSave(
-          serialization.to_state_dict(checkpoint.best)
-        ),
-        best_row=ocp.args.JsonSave(checkpoint.best_row),
+    items = ocp.args.Composite(
+      state=ocp.args.StandardSave(
+        serialization.to_state_dict(checkpoint.state)
       ),
+      best=ocp.args.StandardSave(serialization.to_state_dict(checkpoint.best)),
+      best_row=ocp.args.JsonSave(checkpoint.best_row),
     )
+    try:
+      self._manager.save(step, args=items)
+    except Exception as e:  # a full disk is a ValueError of orbax
+      raise errors.UsageError(
+        f'Step {step} cannot be saved in {self._folder} '
+        f'({errors.one_line(e)[:200]}); make room there and repeat the '
+        'command: it continues from what was saved before.'
+      ) from e
 
   def restore(self, state: PyTree, best: PyTree) -> Checkpoint | None:
     """Returns the newest checkpoint that can be read; None where none is.
@@ -93,6 +100,11 @@ class Checkpoints:
     self._manager.close()
 
 
+def exists(workdir: str | pathlib.Path) -> bool:
+  """Returns whether a run folder holds a checkpoint."""
+  return any(pathlib.Path(workdir, FOLDER).glob('[0-9]*'))
+
+
 def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
   """Returns the params of a run as NumPy arrays.
 
@@ -105,11 +117,10 @@ def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
   """
   folder = pathlib.Path(workdir).absolute() / FOLDER
   item = {'best': 'best', 'last': 'state'}[which]
-  if folder.is_dir():
+  if exists(workdir):
     with ocp.CheckpointManager(folder) as manager:
-      if manager.all_steps():
-        args = {item: ocp.args.StandardRestore()}
-        return _newest(manager, **args)[1][item]['params']
+      args = {item: ocp.args.StandardRestore()}
+      return _newest(manager, **args)[1][item]['params']
   raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
 
 
@@ -133,8 +144,8 @@ def _newest(
     else:
       return step, found, unreadable
   raise errors.UsageError(
-    f'None of the checkpoints in {manager.directory} can be read; remove that '
-    'folder to start this run again.'
+    f'None of the checkpoints in {manager.directory} can be read; train again '
+    'in another --workdir.'
   )
 
 

@@ -137,6 +137,11 @@ def _draw(nlgp: ml_collections.ConfigDict) -> tuple[Split, Split]:
       raise errors.UsageError(
         f'data.nlgp.{field}={nlgp[field]} must be at least {least}.'
       )
+  if len(nlgp.xi) < 2:
+    raise errors.UsageError(
+      f'data.nlgp.xi={nlgp.xi} must hold two lengths or more, one for each '
+      'class.'
+    )
   try:
     return tuple(
       Split(
@@ -150,7 +155,7 @@ def _draw(nlgp: ml_collections.ConfigDict) -> tuple[Split, Split]:
       )
       for stream, num in enumerate((nlgp.train, nlgp.test))
     )
-  except ValueError as e:
+  except (TypeError, ValueError) as e:
     raise errors.UsageError(f'data.nlgp cannot be drawn: {e}') from e
 
 

@@ -248,7 +248,10 @@ def _sparsity(ax: axes.Axes, label: str, metrics: _Metrics) -> None:
 
 def _line(ax: axes.Axes, metrics: _Metrics, key: str, **look: Any) -> None:
   """Draws a share in [0, 1] as percent, at the epochs that have it."""
-  points = [(line['epoch'], 100 * line[key]) for line in metrics if key in line]
+  # A logarithmic axis has no place for 0.
+  points = [
+    (line['epoch'], 100 * line[key]) for line in metrics if line.get(key)
+  ]
   if points:
     if len(points) == 1:
       look |= {'marker': 'o', 'ms': 4, 'clip_on': False}

@@ -78,7 +78,7 @@ def read(path: str | pathlib.Path) -> Run:
   """
   path = pathlib.Path(path)
   config = run_folder.read_json(path / 'config.json')
-  if config is None:
+  if not isinstance(config, dict) or not {'model', 'optim'} <= config.keys():
     raise errors.UsageError(
       f'{path} is no run folder: it has no config.json that can be read; give '
       'a folder that main.py got as --workdir.'
@@ -237,13 +237,21 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--out', help="figures' folder; default: the first run")
   parser.add_argument('--csv', help='write the table with all columns')
   parser.add_argument('--markdown', help='write the table with all columns')
+  parser.add_argument('--data', help='what to call the data set in its column')
   args = parser.parse_args(argv)
   try:
-    runs = [read(path) for path in args.runs]
-  except errors.UsageError as e:
-    print(f'error: {e}', file=sys.stderr)
+    _report(args)
+  except (errors.UsageError, OSError) as e:
+    print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2
+  return 0
+
+
+def _report(args: argparse.Namespace) -> None:
+  runs = [read(path) for path in args.runs]
   rows = [row(run) for run in runs]
+  if args.data:
+    rows = [{**r, 'data': args.data} for r in rows]
   print(text(rows), _NOTE, sep='\n\n', end='\n\n')
   for path in filter(None, (args.csv, args.markdown)):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -254,7 +262,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     pathlib.Path(args.markdown).write_text(markdown(rows), encoding='utf-8')
     print(f'wrote {args.markdown}')
   print(*draw(runs, args.out or runs[0].path), sep='\n')
-  return 0
 
 
 def _filters(

@@ -17,7 +17,7 @@ import jax
 import ml_collections
 from flax import traverse_util
 
-from lconv_jax import errors
+from lconv_jax import checkpoint, errors
 
 # These may change when a run is continued: they do not change its results.
 FREE = ('data.dir', 'train.checkpoint_every_epochs')
@@ -52,7 +52,7 @@ def open_folder(
       another process is training in it; or there is no run to evaluate.
   """
   folder = pathlib.Path(workdir).expanduser().absolute()
-  if config.train.epochs == 0 and not (folder / 'config.json').exists():
+  if config.train.epochs == 0 and not _begun(folder):
     raise errors.UsageError(
       f'config.train.epochs=0 evaluates a run, but {folder} holds none.'
     )
@@ -77,7 +77,8 @@ def open_folder(
 
 def done(folder: pathlib.Path) -> dict[str, Any] | None:
   """Returns the final numbers of a finished run, None before it is one."""
-  return read_json(folder / 'done.json')
+  content = read_json(folder / 'done.json') or {}
+  return content if content.get('best') else None
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any] | None:
@@ -117,12 +118,15 @@ def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   path = folder / 'config.json'
   new = json.loads(json.dumps(config.to_dict()))
   old = read_json(path)
-  if config.train.epochs and (old is None or not _begun(folder)):
+  if not _begun(folder):
     write_json(path, {**new, 'environment': environment()})
     return
-  before, now = (
-    traverse_util.flatten_dict(c, sep='.') for c in (old or {}, new)
-  )
+  if old is None:
+    raise errors.UsageError(
+      f'{folder} holds a run whose config.json is missing or damaged; put it '
+      'back, or choose another --workdir.'
+    )
+  before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
   free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
   differ = [
     f'{k}={before[k]!r}, now {now.get(k)!r}'
@@ -140,7 +144,7 @@ def _begun(folder: pathlib.Path) -> bool:
   """Returns whether there is anything that another config would spoil."""
   rows = folder / 'metrics.jsonl'
   return (
-    any((folder / 'checkpoints').glob('[0-9]*'))
+    checkpoint.exists(folder)
     or (folder / 'done.json').exists()
     or (rows.exists() and rows.stat().st_size > 0)
   )

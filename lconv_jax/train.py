@@ -54,12 +54,17 @@ def train_and_evaluate(
         'another --workdir to train again.'
       )
       return finished
+    if config.train.epochs == 0 and not checkpoint.exists(folder):
+      raise errors.UsageError(
+        f'config.train.epochs=0 evaluates a run, but {folder} has no '
+        'checkpoint.'
+      )
     trainer = Trainer(setup(config, data.load(config.data)))
     checkpoints = checkpoint.Checkpoints(folder)
     try:
-      restored = trainer.restore(checkpoints)
+      trainer.restore(checkpoints)
       if config.train.epochs == 0:
-        return _evaluate_only(trainer, folder, restored)
+        return _evaluate_only(trainer)
       with (
         interrupt.Watch() as watch,
         contextlib.closing(metrics.Writer(folder, trainer.step)) as writer,
@@ -69,14 +74,7 @@ def train_and_evaluate(
       checkpoints.close()
 
 
-def _evaluate_only(
-  trainer: Trainer, folder: pathlib.Path, restored: bool
-) -> dict[str, Any]:
-  if not restored:
-    raise errors.UsageError(
-      f'config.train.epochs=0 evaluates a run, but {folder} has no checkpoint '
-      'yet.'
-    )
+def _evaluate_only(trainer: Trainer) -> dict[str, Any]:
   result = {}
   if trainer.best_row:  # else no epoch has been evaluated yet
     result['best'] = trainer.evaluate(trainer.best)
@@ -109,9 +107,9 @@ def _loop(
     if not math.isfinite(totals.loss):
       raise errors.UsageError(
         f'The training loss is {totals.loss} between steps {now} and {stop} '
-        f'(epoch {stop / per_epoch:.2f}); what was saved before is still in '
-        f'{folder}. Lower config.optim.lr, or try config.precision=float32, '
-        'in another --workdir.'
+        f'(epoch {stop / per_epoch:.2f}); {folder} keeps what it had before. '
+        'Lower config.optim.lr, or raise config.precision, in another '
+        '--workdir.'
       )
     now = stop
     row = {

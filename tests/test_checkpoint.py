@@ -101,3 +101,17 @@ def test_another_architecture_is_refused_with_both_shapes(tmp_path):
 def test_params_of_nothing_are_refused(tmp_path):
   with pytest.raises(errors.UsageError, match='no checkpoint'):
     checkpoint.load_params(tmp_path)
+
+
+def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
+  save(tmp_path, 1)
+  checkpoints = checkpoint.Checkpoints(tmp_path)
+
+  def full(*args, **kwargs):
+    raise ValueError('RESOURCE_EXHAUSTED: No space left on device')
+
+  monkeypatch.setattr(checkpoints._manager, 'save', full)
+  with pytest.raises(errors.UsageError, match=r'No space left.*make room'):
+    checkpoints.save(2, checkpoint.Checkpoint(state(), best(), {}))
+  checkpoints.close()
+  assert restore(tmp_path).best_row == {'epoch': 1}

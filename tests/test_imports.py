@@ -24,7 +24,7 @@ MAY_IMPORT = {
   'checkpoint': set(),
   'metrics': {'host_tensorflow'},
   'progress': set(),
-  'run': set(),
+  'run': {'checkpoint'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},
   'trainer': {

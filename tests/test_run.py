@@ -56,6 +56,17 @@ def test_a_run_has_begun_even_if_its_metrics_are_lost(left, tmp_path, config):
       pass
 
 
+@pytest.mark.parametrize('content', [None, '{"seed": 0'])
+def test_a_run_without_its_config_is_not_touched(content, tmp_path, config):
+  begin(tmp_path, config)
+  (tmp_path / 'config.json').unlink()
+  if content:
+    (tmp_path / 'config.json').write_text(content)
+  with pytest.raises(errors.UsageError, match='missing or damaged'):
+    with run.open_folder(tmp_path, config):
+      pass
+
+
 def test_where_data_lie_may_change(tmp_path, config):
   begin(tmp_path, config)
   config.data.dir = '/elsewhere'
@@ -98,6 +109,7 @@ def test_a_file_in_the_way_is_said_in_a_sentence(tmp_path, config):
 def test_a_json_file_that_is_cut_short_counts_as_missing(tmp_path):
   path = tmp_path / 'done.json'
   run.write_json(path, {'a': [1, 2]})
-  assert run.done(tmp_path) == {'a': [1, 2]}
+  assert run.read_json(path) == {'a': [1, 2]}
+  assert run.done(tmp_path) is None  # it has no best epoch
   path.write_text(path.read_text()[:5])
   assert run.done(tmp_path) is None

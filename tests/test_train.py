@@ -138,14 +138,16 @@ def test_epochs_0_evaluates_the_checkpoint(config, whole, capsys):
 
 
 def test_epochs_0_needs_a_run_with_a_checkpoint(config, tmp_path):
-  config.train.epochs = 0
-  with pytest.raises(errors.UsageError, match='holds none'):
-    train.train_and_evaluate(config, tmp_path / 'new')
-  assert not (tmp_path / 'new').exists()
-  with train.run.open_folder(tmp_path, small_config()):
+  with train.run.open_folder(tmp_path, config) as folder:
     pass
+  config.train.epochs = 0
+  for new in (tmp_path / 'new', folder):
+    with pytest.raises(errors.UsageError, match='holds none'):
+      train.train_and_evaluate(config, new)
+  assert not (tmp_path / 'new').exists()
+  (folder / metrics.FILE).write_text('{"step": 1}')
   with pytest.raises(errors.UsageError, match='no checkpoint'):
-    train.train_and_evaluate(config, tmp_path)
+    train.train_and_evaluate(config, folder)
 
 
 def test_nan_stops_the_run_and_keeps_what_was_saved(
