@@ -101,8 +101,9 @@ class Checkpoints:
 
 
 def exists(workdir: str | pathlib.Path) -> bool:
-  """Returns whether a run folder holds a checkpoint."""
-  return any(pathlib.Path(workdir, FOLDER).glob('[0-9]*'))
+  """Returns whether a run folder holds a checkpoint, not only half of one."""
+  folders = pathlib.Path(workdir, FOLDER).glob('*')
+  return any(folder.name.isdigit() for folder in folders)
 
 
 def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:

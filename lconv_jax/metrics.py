@@ -1,11 +1,12 @@
 """Metrics of a run as JSON lines and TensorBoard events."""
 
+import contextlib
 import json
 import os
 import pathlib
 from typing import Any
 
-from lconv_jax import host_tensorflow
+from lconv_jax import errors, host_tensorflow
 
 FILE = 'metrics.jsonl'
 
@@ -42,7 +43,11 @@ class Writer:
     self._file = (folder / FILE).open('a', encoding='utf-8')
 
   def write(self, row: dict[str, Any]) -> None:
-    """Writes one row, a flat dict with a `step`."""
+    """Writes one row, a flat dict with a `step`.
+
+    Raises:
+      UsageError: TensorBoard events cannot be written, as on a full disk.
+    """
     self.rows.append(row)
     self._file.write(_line(row))
     self._file.flush()
@@ -53,14 +58,23 @@ class Writer:
 
       self._events = metric_writers.SummaryWriter(str(self._folder))
     scalars = {k: v for k, v in row.items() if k != 'step'}
-    self._events.write_scalars(row['step'], scalars)
-    self._events.flush()
+    try:
+      self._events.write_scalars(row['step'], scalars)
+      self._events.flush()
+    except Exception as e:  # of TensorFlow's own classes
+      raise errors.UsageError(
+        f'TensorBoard events cannot be written to {self._folder} '
+        f'({errors.one_line(e)[-200:]}); make room there and repeat the '
+        'command: it continues from what was saved before.'
+      ) from e
 
   def close(self) -> None:
     """Flushes and closes the files."""
     self._file.close()
     if self._events is not None:
-      self._events.close()
+      # `write` has flushed all, or has said why it could not.
+      with contextlib.suppress(Exception):
+        self._events.close()
 
 
 def _line(row: dict[str, Any]) -> str:

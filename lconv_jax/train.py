@@ -55,15 +55,14 @@ def train_and_evaluate(
       )
       return finished
     if config.train.epochs == 0 and not checkpoint.exists(folder):
-      raise errors.UsageError(
-        f'config.train.epochs=0 evaluates a run, but {folder} has no '
-        'checkpoint.'
-      )
+      raise _nothing_to_evaluate(folder)
     trainer = Trainer(setup(config, data.load(config.data)))
     checkpoints = checkpoint.Checkpoints(folder)
     try:
-      trainer.restore(checkpoints)
+      restored = trainer.restore(checkpoints)
       if config.train.epochs == 0:
+        if not restored:
+          raise _nothing_to_evaluate(folder)
         return _evaluate_only(trainer)
       with (
         interrupt.Watch() as watch,
@@ -72,6 +71,12 @@ def train_and_evaluate(
         return _loop(config, folder, trainer, checkpoints, writer, watch)
     finally:
       checkpoints.close()
+
+
+def _nothing_to_evaluate(folder: pathlib.Path) -> errors.UsageError:
+  return errors.UsageError(
+    f'config.train.epochs=0 evaluates a run, but {folder} has no checkpoint.'
+  )
 
 
 def _evaluate_only(trainer: Trainer) -> dict[str, Any]:

@@ -50,6 +50,15 @@ def test_the_newest_comes_back_whole(tmp_path):
     assert (params['fc1']['kernel'] == fill).all()
 
 
+def test_half_a_checkpoint_is_none(tmp_path):
+  (tmp_path / checkpoint.FOLDER / '2.orbax-checkpoint-tmp').mkdir(parents=True)
+  assert not checkpoint.exists(tmp_path)
+  with pytest.raises(errors.UsageError, match='no checkpoint'):
+    checkpoint.load_params(tmp_path)
+  save(tmp_path, 4)
+  assert checkpoint.exists(tmp_path)
+
+
 def test_an_interrupted_save_is_ignored(tmp_path):
   save(tmp_path, 1)
   folder = tmp_path / checkpoint.FOLDER

@@ -1,4 +1,6 @@
-from lconv_jax import metrics, progress
+import pytest
+
+from lconv_jax import errors, metrics, progress
 
 
 def rows(*steps):
@@ -25,6 +27,23 @@ def test_rows_after_the_checkpoint_and_half_rows_are_dropped(tmp_path):
   assert metrics.read(tmp_path) == rows(10, 20, 30)
   write(tmp_path, 20, 30, 40)
   assert metrics.read(tmp_path) == rows(10, 20, 30, 40)
+
+
+def test_events_that_cannot_be_written_are_said_in_a_sentence(tmp_path):
+  writer = metrics.Writer(tmp_path, 0)
+  writer.write(rows(10)[0])
+
+  class Full:
+    def write_scalars(self, *_):
+      raise RuntimeError('No space\nleft on device')
+
+    close = write_scalars
+
+  writer._events = Full()
+  with pytest.raises(errors.UsageError, match=r'No space left.*make room'):
+    writer.write(rows(20)[0])
+  writer.close()
+  assert metrics.read(tmp_path) == rows(10, 20)
 
 
 def test_the_progress_line_has_what_a_person_asks_for():
