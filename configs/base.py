@@ -21,8 +21,13 @@ def base() -> ml_collections.ConfigDict:
   c.precision = 'auto'
 
   c.model = m = ml_collections.ConfigDict()
-  m.name = 's_fc'  # s_fc | d_fc (tables 3 and 4)
-  m.base_channels = 150  # the paper's α: 150 for S-nets, 15 for D-nets
+  # {s,d}_{conv,local,fc} (tables 3 and 4) | fc3 | resnet18 (A.1)
+  m.name = 's_fc'
+  # The paper's α: 150 for S-nets, 15 for D-nets, 64 for ResNet18. 3-FC has as
+  # many weights as the S-FC of the same α.
+  m.base_channels = 150
+  m.kernel_size = 0  # of all convolutions, pixels; 0: 9 for S-, 3 for others
+  m.local_norm = 'channel'  # batch norm of LOCAL layers: per channel | unit
   # Probability of dropping an input of the last two fully connected layers;
   # the paper tries with and without (A.2), 0.5 is our reading of "with".
   m.dropout = 0.0
@@ -60,6 +65,9 @@ def base() -> ml_collections.ConfigDict:
   c.train = t = ml_collections.ConfigDict()
   t.epochs = 400  # passes over the training images (A.2); 0: only evaluate
   t.batch_size = 512  # images a step, over all devices (A.2)
+  # A run folder whose best net to start from, '' for a random one. CONV becomes
+  # LOCAL or FC that way (the eFCN of d'Ascoli et al., NeurIPS 2019).
+  t.init_from = ''
   t.eval_every_epochs = 1
   t.checkpoint_every_epochs = 50  # besides every 10 minutes
   return c
@@ -91,9 +99,15 @@ def sgd(c: ml_collections.ConfigDict) -> None:
   c.optim.name = 'sgd'
 
 
+def momentum(c: ml_collections.ConfigDict) -> None:
+  """SGD with momentum and weight decay: of its grid, what serves all nets."""
+  c.optim.update({'name': 'sgd', 'lr': 0.1})
+  c.optim.update({'momentum': 0.9, 'weight_decay': 5e-4})
+
+
 def beta_lasso(c: ml_collections.ConfigDict) -> None:
-  """β-LASSO with the paper's β = 50 (A.2)."""
-  c.optim.name = 'beta_lasso'
+  """β-LASSO with the paper's β = 50, and nothing beside it (A.2)."""
+  c.optim.update({'name': 'beta_lasso', 'momentum': 0.0, 'weight_decay': 0.0})
 
 
 def smoke(c: ml_collections.ConfigDict) -> None:
@@ -110,7 +124,16 @@ def smoke(c: ml_collections.ConfigDict) -> None:
 
 CHOICES: dict[str, Choice] = {
   f.__name__: f
-  for f in (cifar10, cifar100, svhn_cropped, nlgp, sgd, beta_lasso, smoke)
+  for f in (
+    cifar10,
+    cifar100,
+    svhn_cropped,
+    nlgp,
+    sgd,
+    momentum,
+    beta_lasso,
+    smoke,
+  )
 }
 
 

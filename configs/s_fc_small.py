@@ -14,12 +14,6 @@ import ml_collections
 from configs import base
 
 
-def sgd(c: ml_collections.ConfigDict) -> None:
-  """SGD with the momentum and weight decay that small nets like best."""
-  c.optim.update({'name': 'sgd', 'lr': 0.1})
-  c.optim.update({'momentum': 0.9, 'weight_decay': 5e-4})
-
-
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """Returns the setting, changed by comma-separated choices."""
   c = base.base()
@@ -27,4 +21,4 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   c.train.epochs = 30
   c.optim.lr = 0.5
   c.optim.l1_conv, c.optim.l1_fc = 1.2e-4, 8e-5
-  return base.choose(c, arg, {**base.CHOICES, 'sgd': sgd})
+  return base.choose(c, arg, {**base.CHOICES, 'sgd': base.momentum})

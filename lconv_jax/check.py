@@ -10,6 +10,7 @@ from lconv_jax import augment, data, errors, models, optim, precision
 CHOICES = {
   'precision': precision.NAMES,
   'model.name': models.NAMES,
+  'model.local_norm': models.LOCAL_NORMS,
   'data.name': data.NAMES,
   'data.augment': augment.NAMES,
   'optim.name': optim.NAMES,
@@ -18,6 +19,7 @@ CHOICES = {
 AT_LEAST = {
   'seed': 0,
   'model.base_channels': 1,
+  'model.kernel_size': 0,
   'model.dropout': 0,
   'data.validation': 0,
   'data.limit': 0,
@@ -50,6 +52,11 @@ def check(config: ml_collections.ConfigDict) -> None:
       raise errors.UsageError(
         f'config.{field}={value} must be at least {least}{limit}.'
       )
+  if config.model.kernel_size and config.model.name.endswith(('fc', 'fc3')):
+    raise errors.UsageError(
+      f'config.model.kernel_size={config.model.kernel_size} is for nets with '
+      f'convolutions, but {config.model.name} has none; leave it at 0.'
+    )
 
 
 def check_batch(batch_size: int, num_devices: int) -> None:

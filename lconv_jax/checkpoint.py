@@ -90,8 +90,8 @@ class Checkpoints:
     )
     where = self._folder / str(step)
     return Checkpoint(
-      _match(state, items['state'], where),
-      _match(best, items['best'], where),
+      match(state, items['state'], where),
+      match(best, items['best'], where),
       items['best_row'],
     )
 
@@ -106,8 +106,10 @@ def exists(workdir: str | pathlib.Path) -> bool:
   return any(folder.name.isdigit() for folder in folders)
 
 
-def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
-  """Returns the params of a run as NumPy arrays.
+def load_net(
+  workdir: str | pathlib.Path, which: str = 'best'
+) -> dict[str, PyTree]:
+  """Returns `params` and `batch_stats` of a run as NumPy arrays.
 
   Args:
     workdir: a run folder.
@@ -121,8 +123,14 @@ def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
   if exists(workdir):
     with ocp.CheckpointManager(folder) as manager:
       args = {item: ocp.args.StandardRestore()}
-      return _newest(manager, **args)[1][item]['params']
+      found = _newest(manager, **args)[1][item]
+      return {name: found[name] for name in ('params', 'batch_stats')}
   raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
+
+
+def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
+  """Returns the params alone, as `load_net` does."""
+  return load_net(workdir, which)['params']
 
 
 def _newest(
@@ -150,8 +158,17 @@ def _newest(
   )
 
 
-def _match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
-  """Returns `restored` in the structure of `target`, shapes checked."""
+def match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
+  """Returns `restored` in the structure of `target`.
+
+  Args:
+    target: arrays, or their shapes and dtypes.
+    restored: as nested dicts.
+    where: from where it was read.
+
+  Raises:
+    UsageError: an array is missing, too many, or of another shape or dtype.
+  """
   wanted = _flat(serialization.to_state_dict(target))
   found = _flat(restored)
   for name in sorted(wanted.keys() | found.keys()):
@@ -160,7 +177,7 @@ def _match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
       raise errors.UsageError(
         f'The checkpoint {where} is of another architecture or optimiser: '
         f'{name} is {_describe(b)} there, but the config asks for '
-        f'{_describe(a)}; use its own config or another --workdir.'
+        f'{_describe(a)}; use the config that it was made with.'
       )
   return serialization.from_state_dict(target, restored)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lconv_jax import checkpoint, errors, figures, locality, metrics
+from lconv_jax import checkpoint, errors, figures, locality, metrics, models
 from lconv_jax import run as run_folder
 
 # What a cell of the table may hold; None: not known.
@@ -96,7 +96,7 @@ def method(config: Mapping[str, Any]) -> str:
       SGD is named.
   """
   model, o = config['model'], config['optim']
-  words = [model['name'].upper().replace('_', '-')]
+  words = [models.TITLES.get(model['name'], model['name'])]
   if o['name'] == 'beta_lasso':
     words += ['β-LASSO', f'β={_short(o["beta"])}', f'λ={_short(o["l1_conv"])}']
     if o['l1_fc'] != o['l1_conv']:

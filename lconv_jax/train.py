@@ -19,6 +19,7 @@ from lconv_jax import (
   precision,
   progress,
   run,
+  warm_start,
 )
 from lconv_jax.trainer import Trainer, means, setup
 
@@ -56,7 +57,8 @@ def train_and_evaluate(
       return finished
     if config.train.epochs == 0 and not checkpoint.exists(folder):
       raise _nothing_to_evaluate(folder)
-    trainer = Trainer(setup(config, data.load(config.data)))
+    dataset = data.load(config.data)
+    trainer = Trainer(setup(config, dataset))
     checkpoints = checkpoint.Checkpoints(folder)
     try:
       restored = trainer.restore(checkpoints)
@@ -64,6 +66,12 @@ def train_and_evaluate(
         if not restored:
           raise _nothing_to_evaluate(folder)
         return _evaluate_only(trainer)
+      if config.train.init_from and not restored:
+        trainer.start_from(
+          warm_start.load(
+            config, dataset.train.images.shape[1:], dataset.num_classes
+          )
+        )
       with (
         interrupt.Watch() as watch,
         contextlib.closing(metrics.Writer(folder, trainer.step)) as writer,

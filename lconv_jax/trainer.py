@@ -108,6 +108,11 @@ class Trainer:
     """Returns what evaluation needs; the next chunk overwrites it."""
     return {'params': self.state.params, 'batch_stats': self.state.batch_stats}
 
+  def start_from(self, net: dict[str, PyTree]) -> None:
+    """Replaces the initial net, `params` and `batch_stats` on the host."""
+    self.state = self.state._replace(**parallel.replicate(net))
+    self.best = self._copy(self.net())
+
   def train_until(self, stop: int) -> program.Totals:
     """Trains until step `stop` and returns the epoch's totals so far."""
     self.state = self._chunk(

@@ -7,7 +7,8 @@ from lconv_jax import checkpoint, errors
 
 def state(width=3, fill=1.0):
   params = {'fc1': {'kernel': np.full((2, width), fill, np.float32)}}
-  return {'params': params, 'opt_state': optax.sgd(0.1, 0.9).init(params)}
+  opt_state = optax.sgd(0.1, 0.9).init(params)
+  return {'params': params, 'batch_stats': {}, 'opt_state': opt_state}
 
 
 def best(width=3, fill=1.0):

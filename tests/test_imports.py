@@ -17,7 +17,7 @@ LEAVES = {
 MAY_IMPORT = {
   '__init__': {'lasso', 'local'},
   'local': {'batch_minor'},
-  'models': {'batch_minor', 'local', 'precision'},
+  'models': {'batch_minor', 'precision'},
   'optim': {'lasso'},
   'prepared': {'host_tensorflow'},
   'data': {'cache', 'prepared', 'synthetic'},
@@ -26,6 +26,8 @@ MAY_IMPORT = {
   'metrics': {'host_tensorflow'},
   'progress': set(),
   'run': {'checkpoint'},
+  'embed': {'batch_minor', 'models'},
+  'warm_start': {'checkpoint', 'embed', 'models', 'run'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},
   'trainer': {
@@ -34,9 +36,11 @@ MAY_IMPORT = {
   },
   'train': {
     'check', 'checkpoint', 'data', 'interrupt', 'metrics', 'parallel',
-    'precision', 'progress', 'run', 'trainer',
+    'precision', 'progress', 'run', 'trainer', 'warm_start',
   },
-  'report': {'checkpoint', 'figures', 'locality', 'metrics', 'run'},
+  'report': {
+    'checkpoint', 'figures', 'locality', 'metrics', 'models', 'run',
+  },
 }  # fmt: skip
 
 

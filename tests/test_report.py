@@ -115,7 +115,7 @@ CONFIG = config()
     ({'optim__name': 'sgd'}, 'S-FC SGD'),
     (
       {
-        'model__name': '3_fc',
+        'model__name': 'fc3',
         'model__dropout': 0.5,
         'optim__name': 'sgd',
         'optim__momentum': 0.9,

@@ -1,0 +1,1 @@
+"""What the package's own way of computing gains, against independent peers."""

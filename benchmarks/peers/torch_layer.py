@@ -1,0 +1,99 @@
+"""The locally connected layer in PyTorch: as one writes it, and at its best.
+
+PyTorch has no such layer.
+"""
+
+import itertools
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from benchmarks import layer
+
+
+def unfold(problem: layer.Problem) -> layer.Candidate:
+  """Returns `F.unfold` and `einsum`, NCHW, with gradients by autograd."""
+  w, (*_, cin, cout) = problem.window, problem.kernel.shape
+  x = _tensor(problem.x.transpose(0, 3, 1, 2))
+  # F.unfold has Cin before the window. Kernels [P, Cout, K] are no slower than
+  # [Cout, K, P] or [P, K, Cout].
+  kernel = problem.kernel.transpose(0, 1, 5, 4, 2, 3)
+  kernel = _tensor(kernel.reshape(-1, cout, kernel[0, 0, 0].size))
+  dy = _tensor(problem.dy.transpose(0, 3, 1, 2))
+  kernel.requires_grad_()
+  inputs = (kernel,)
+  if problem.input_gradient:
+    inputs = (x.requires_grad_(), kernel)
+
+  def run() -> list[torch.Tensor]:
+    padded = F.pad(x, _torch_padding(w.padding))
+    patches = F.unfold(padded, w.size, stride=w.strides)
+    y = torch.einsum('bkp,pok->bop', patches, kernel).view(dy.shape)
+    return [y.detach(), *torch.autograd.grad(y, inputs, dy)]
+
+  return layer.Candidate(
+    run,
+    images=lambda a: a.transpose(0, 2, 3, 1),
+    kernels=lambda a: a.reshape(*w.positions, cout, cin, *w.size).transpose(
+      0, 1, 4, 5, 3, 2
+    ),
+  )
+
+
+def best_effort(problem: layer.Problem) -> layer.Candidate:
+  """Returns the fastest that we could write: positions first, batch last.
+
+  Patches are a strided view, products are `bmm`, and the input's gradient is
+  added up slice by slice.
+  """
+  w, (*_, cin, cout) = problem.window, problem.kernel.shape
+  batch = len(problem.x)
+  x = _tensor(problem.x.transpose(1, 2, 3, 0))
+  kernel = problem.kernel.transpose(0, 1, 5, 2, 3, 4)
+  kernel = _tensor(kernel.reshape(-1, cout, kernel[0, 0, 0].size))
+  dy = _tensor(problem.dy.transpose(1, 2, 3, 0).reshape(-1, cout, batch))
+  (top, _), (left, _) = w.padding
+  height, width = x.shape[:2]
+
+  @torch.inference_mode()
+  def run() -> list[torch.Tensor]:
+    padded = F.pad(x, (0, 0, 0, 0, *_torch_padding(w.padding)))
+    row, column, *inner = padded.stride()
+    patches = padded.as_strided(
+      (*w.positions, *w.size, cin, batch),
+      (row * w.strides[0], column * w.strides[1], row, column, *inner),
+    ).reshape(len(kernel), -1, batch)
+    y = torch.bmm(kernel, patches).view(*w.positions, cout, batch)
+    dkernel = torch.bmm(dy, patches.transpose(1, 2))
+    if not problem.input_gradient:
+      return [y, dkernel]
+    dpatches = torch.bmm(kernel.transpose(1, 2), dy)
+    dpatches = dpatches.view(*w.positions, *w.size, cin, batch)
+    dx = torch.zeros_like(padded)
+    for i, j in itertools.product(*map(range, w.size)):
+      rows, columns = (
+        slice(first, first + (count - 1) * stride + 1, stride)
+        for first, count, stride in zip(
+          (i, j), w.positions, w.strides, strict=True
+        )
+      )
+      dx[rows, columns] += dpatches[:, :, i, j]
+    return [y, dx[top : top + height, left : left + width], dkernel]
+
+  return layer.Candidate(
+    run,
+    images=lambda a: a.transpose(3, 0, 1, 2),
+    kernels=lambda a: a.reshape(*w.positions, cout, *w.size, cin).transpose(
+      0, 1, 3, 4, 5, 2
+    ),
+  )
+
+
+def _tensor(a: np.ndarray) -> torch.Tensor:
+  return torch.from_numpy(np.ascontiguousarray(a))
+
+
+def _torch_padding(padding: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+  """Returns it as F.pad takes it: of the last dimension first."""
+  return tuple(itertools.chain(*reversed(padding)))

@@ -1,0 +1,20 @@
+r"""D-FC: fully connected layers between the activations of D-CONV (table 3).
+
+  python main.py --config=configs/d_fc.py --workdir=runs/d_fc
+  python main.py --config=configs/d_fc.py:nlgp,smoke --workdir=/tmp/smoke
+
+282 M weights. The paper reports 64.78 % on CIFAR-10 after 400 epochs and
+63.62 % after 4000 (recalled).
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+  """Returns the paper's setting, changed by comma-separated choices."""
+  c = base.base()
+  c.model.update({'name': 'd_fc', 'base_channels': 15})
+  base.momentum(c)
+  return base.choose(c, arg)

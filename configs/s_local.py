@@ -1,0 +1,20 @@
+r"""S-LOCAL: S-CONV without weight sharing (table 4).
+
+  python main.py --config=configs/s_local.py --workdir=runs/s_local
+  python main.py --config=configs/s_local.py:nlgp,smoke --workdir=/tmp/smoke
+
+147 M weights. The paper reports 81.52 % on CIFAR-10 after 400 epochs and
+85.86 % after 4000 (recalled).
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+  """Returns the paper's setting, changed by comma-separated choices."""
+  c = base.base()
+  c.model.update({'name': 's_local', 'base_channels': 150})
+  base.momentum(c)
+  return base.choose(c, arg)

@@ -1,0 +1,39 @@
+"""The paper's S- and D-nets, one table for CONV, LOCAL and FC (tables 3, 4)."""
+
+from typing import NamedTuple
+
+
+class Stage(NamedTuple):
+  """A convolution, or the layer that stands for it."""
+
+  kernel_size: int  # pixels
+  channels: int  # output channels, in units of the base channels α
+  stride: int  # pixels
+
+
+class Family(NamedTuple):
+  """A column group of tables 3 and 4."""
+
+  stages: tuple[Stage, ...]
+  hidden: int  # width of the hidden fully connected layer, in units of α
+
+
+FAMILIES = {
+  's': Family((Stage(9, 1, 2),), hidden=24),
+  'd': Family(
+    (
+      Stage(3, 1, 1),
+      Stage(3, 2, 2),
+      Stage(3, 2, 1),
+      Stage(3, 4, 2),
+      Stage(3, 4, 1),
+      Stage(3, 8, 2),
+      Stage(3, 8, 1),
+      Stage(3, 16, 2),
+    ),
+    hidden=64,
+  ),
+}
+
+# Shared weights, own weights at every position, all inputs to all outputs.
+CONNECTIVITIES = ('conv', 'local', 'fc')

@@ -1,0 +1,123 @@
+"""Layers: products in the dtype of their input, batch norm in float32.
+
+Kernels are He-normal with a fan-in of what one output sees, kept in float32.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Key
+
+from lconv_jax import batch_minor, precision
+
+
+class Dense(nn.Module):
+  """A fully connected layer; kernel [in, out]."""
+
+  features: int
+  use_bias: bool = False
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'b i']) -> Float[Array, 'b o']:
+    """Returns float32."""
+    kernel = self.param(
+      'kernel', nn.initializers.he_normal(), (x.shape[-1], self.features)
+    )
+    y = precision.matmul(x, kernel)
+    if self.use_bias:
+      y += self.param('bias', nn.initializers.zeros, (self.features,))
+    return y
+
+
+class Conv(nn.Module):
+  """A convolution in the layout of `batch_minor`, weights shared or not.
+
+  The kernel is [features, size, size, Cin], with the positions [Ho, Wo] before
+  it where every position has its own.
+
+  Attributes:
+    features: number of filters.
+    size: of the square window, pixels.
+    stride: pixels.
+    shared: whether all positions have the same weights.
+  """
+
+  features: int
+  size: int
+  stride: int = 1
+  shared: bool = True
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'h w c b']) -> Float[Array, 'y x o b']:
+    """Returns float32."""
+    size = (self.size, self.size)
+    w = batch_minor.window(x.shape[:2], size, self.stride)
+    positions = () if self.shared else w.positions
+    kernel = self.param(
+      'kernel', _he_normal, (*positions, self.features, *size, x.shape[2])
+    )
+    convolve = batch_minor.conv if self.shared else batch_minor.local_conv
+    return convolve(
+      x, kernel, w.strides, w.padding, preferred_element_type=jnp.float32
+    )
+
+
+def _he_normal(
+  key: Key[Array, ''], shape: Sequence[int]
+) -> Float[Array, '*positions_o_window i']:
+  # Drawn as the matrix of a dense layer: random arrays of many axes take XLA a
+  # second to compile, each.
+  fan_in = math.prod(shape[-3:])
+  matrix = nn.initializers.he_normal()(
+    key, (fan_in, math.prod(shape) // fan_in)
+  )
+  return matrix.T.reshape(shape)
+
+
+def batch_norm(
+  x: Float[Array, '...'],
+  axis: int | Sequence[int],
+  train: bool,
+  axis_name: str | None,
+  name: str,
+) -> Float[Array, '...']:
+  """Normalises over all axes but the given ones; for `nn.compact` methods.
+
+  Args:
+    x: float32.
+    axis: those that have statistics, scale and bias of their own.
+    train: whether to use the batch's statistics, and keep their running mean.
+    axis_name: the mapped axis over which the batch continues.
+    name: of the module.
+  """
+  return nn.BatchNorm(
+    use_running_average=not train,
+    momentum=0.9,
+    axis=axis,
+    axis_name=axis_name,
+    name=name,
+  )(x)
+
+
+def dropout(
+  key: Key[Array, ''],
+  rate: Float[Array, ''] | float,
+  x: Float[Array, 'b i'],
+  axis_name: str | None = None,
+) -> Float[Array, 'b i']:
+  """Zeroes each element with probability `rate`, and scales the others up.
+
+  Each example has a key of its own that depends on its place in the global
+  batch alone, so that the mask does not depend on the number of devices.
+  """
+  first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * len(x)
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(
+    key, first + jnp.arange(len(x))
+  )
+  keep = jax.vmap(lambda k: jax.random.bernoulli(k, 1 - rate, x.shape[1:]))(
+    keys
+  )
+  return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)

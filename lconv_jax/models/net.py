@@ -1,0 +1,75 @@
+"""The net of tables 3 and 4, in which CONV, LOCAL or FC is a choice."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from lconv_jax.models.families import Stage
+from lconv_jax.models.layers import Conv, Dense, batch_norm, dropout
+
+
+class Net(nn.Module):
+  """Stages, then fully connected layers, the last of them for the logits.
+
+  Every layer but the last is followed by batch norm and ReLU; only the last
+  has a bias. Stages are called conv1, conv2, ... whatever they are, then come
+  fc1, fc2, ...: the names of the tables.
+
+  Attributes:
+    stages: with absolute channels.
+    hidden: widths of the hidden fully connected layers.
+    num_classes: number of logits.
+    connectivity: what the stages are, one of `families.CONNECTIVITIES`.
+    local_norm: 'channel' or 'unit': what has its own statistics in the batch
+      norm of LOCAL stages. FC has units, CONV channels.
+    dtype: of the products.
+    dropout: whether the inputs of the last two layers are dropped.
+    axis_name: the mapped axis over which batch norm takes its statistics.
+  """
+
+  stages: tuple[Stage, ...]
+  hidden: tuple[int, ...]
+  num_classes: int
+  connectivity: str
+  local_norm: str = 'channel'
+  dtype: DTypeLike = jnp.float32
+  dropout: bool = False
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, 'b h w c'],
+    train: bool = False,
+    dropout_rate: Float[Array, ''] | float = 0.0,
+  ) -> Float[Array, 'b k']:
+    """Returns float32 logits; training needs an rng named 'dropout'."""
+    batch, *spatial, _ = x.shape
+    flat = self.connectivity == 'fc' or not self.stages
+    # Convolutions keep the batch last from here to the first dense layer.
+    x = x.reshape(batch, -1) if flat else jnp.moveaxis(x, 0, -1)
+    for i, stage in enumerate(self.stages, start=1):
+      name, (size, channels, stride) = f'conv{i}', stage
+      spatial = [-(-s // stride) for s in spatial]
+      if flat:
+        layer, axis = Dense(spatial[0] * spatial[1] * channels, name=name), -1
+      else:
+        shared = self.connectivity == 'conv'
+        layer = Conv(channels, size, stride, shared, name=name)
+        unit = not shared and self.local_norm == 'unit'
+        axis = (0, 1, 2) if unit else 2
+      x = layer(x.astype(self.dtype))
+      x = batch_norm(x, axis, train, self.axis_name, f'{name}_bn')
+      x = nn.relu(x)
+    x = x if flat else x.reshape(-1, batch).T
+    last = len(self.hidden)
+    for i, width in enumerate((*self.hidden, self.num_classes)):
+      if train and self.dropout and i >= last - 1:
+        x = dropout(self.make_rng('dropout'), dropout_rate, x, self.axis_name)
+      name = f'fc{i + 1}'
+      x = Dense(width, use_bias=i == last, name=name)(x.astype(self.dtype))
+      if i < last:
+        x = batch_norm(x, -1, train, self.axis_name, f'{name}_bn')
+        x = nn.relu(x)
+    return x

@@ -1,0 +1,173 @@
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from benchmarks import interleave, layer, local_conv
+from benchmarks.peers import flax_layer
+from lconv_jax import batch_minor
+
+JAX = ['batch_minor', 'local_conv', 'flax']
+TORCH = ['torch unfold', 'torch best']
+
+
+@pytest.fixture(params=['with torch', 'without torch'])
+def candidates(request, monkeypatch):
+  """The names of those that can run, where PyTorch is there and is not."""
+  monkeypatch.setenv('OMP_WAIT_POLICY', 'PASSIVE')
+  if request.param == 'with torch':
+    pytest.importorskip('torch')
+    return JAX + TORCH
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  name = 'benchmarks.peers.torch_layer'
+  monkeypatch.delitem(sys.modules, name, raising=False)
+  monkeypatch.delattr(name, raising=False)
+  return JAX
+
+
+def test_quick_writes_and_prints_what_it_measures(candidates, tmp_path, capsys):
+  path = tmp_path / 'new' / 'quick.json'
+  local_conv.main(['--quick', '--out', str(path)])
+  content = json.loads(path.read_text())
+  rows = {row['candidate']: row for row in content['rows']}
+  assert content['command'].startswith('python ')
+  assert {'commit', 'cpus', 'jax'} <= content['environment'].keys()
+  assert ('torch' in content['environment']) == (candidates != JAX)
+  assert list(rows) == candidates
+  for name, row in rows.items():
+    first, third = row['quartiles_s']
+    assert first <= row['median_s'] <= third and row['rounds'] == 2
+    assert list(row['ratios']) == ['batch_minor', 'local_conv']
+    for other, ratio in row['ratios'].items():
+      assert ratio * rows[other]['median_s'] == pytest.approx(row['median_s'])
+    assert (row['temporary_bytes'] is not None) == (name in JAX)
+  printed = capsys.readouterr().out
+  assert all(name in printed for name in candidates)
+  assert ('cannot be imported' in printed) == (candidates == JAX)
+
+
+@pytest.mark.parametrize(
+  ('which', 'spoil', 'message'),
+  [
+    (0, lambda a: a + (a == a.max()), 'The value of flax is wrong by'),
+    (1, lambda a: a.at[0, 0, 0, 0].add(1), 'The input gradient of flax'),
+    (2, lambda a: a.at[0, 0, 0, 0].mul(2), 'The kernel gradient of flax'),
+    (2, lambda a: a * np.nan, 'The kernel gradient of flax is wrong by nan'),
+    (0, lambda a: a[:-1], 'flax returns shapes'),
+  ],
+)
+def test_a_wrong_peer_is_refused(which, spoil, message, monkeypatch, tmp_path):
+  right = flax_layer.conv_local
+
+  def wrong(problem):
+    candidate = right(problem)
+
+    def run():
+      results = list(candidate.run())
+      results[which] = spoil(results[which])
+      return results
+
+    return candidate._replace(run=run)
+
+  def measure(*_):
+    raise AssertionError('measured')
+
+  monkeypatch.setattr(flax_layer, 'conv_local', wrong)
+  monkeypatch.setattr(interleave, 'measure', measure)
+  with pytest.raises(layer.WrongResultError, match=message):
+    local_conv.main(['--quick', '--out', str(tmp_path / 'out.json')])
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('input_gradient', [False, True])
+@pytest.mark.parametrize(
+  ('spatial', 'size', 'strides', 'padding'),
+  [
+    ((5, 8), (3, 2), (1, 2), 'SAME'),
+    ((7, 6), (2, 3), (3, 1), 'VALID'),
+    ((6, 9), (3, 3), 2, ((2, 0), (1, 3))),
+  ],
+)
+def test_peers_compute_any_layer(
+  spatial, size, strides, padding, input_gradient, candidates
+):
+  w = batch_minor.window(spatial, size, strides, padding)
+  problem = layer.problem((3, *spatial, 4), 5, w, input_gradient)
+  makers = local_conv.makers()
+  assert list(makers) == candidates
+  expected = layer.results(makers['local_conv'](problem))
+  assert len(expected) == 2 + input_gradient
+  for name, make in makers.items():
+    layer.check(name, make(problem), expected)
+
+
+def test_slow_calls_are_measured_in_turn_but_less_often(monkeypatch):
+  now, called = 0.0, []
+
+  def call(name, seconds):
+    nonlocal now
+    now += seconds
+    called.append(name)
+
+  clock = types.SimpleNamespace(perf_counter=lambda: now)
+  monkeypatch.setattr(interleave, 'time', clock)
+  takes = {'fast': 0.5, 'slow': 2.0, 'slower': 9.0}
+  calls = {n: lambda n=n, s=s: call(n, s) for n, s in takes.items()}
+  timings = interleave.measure(calls, rounds=8, seconds=8.0)
+  assert {n: t.median_s for n, t in timings.items()} == takes
+  assert [t.rounds for t in timings.values()] == [8, 4, 3]
+  rounds = [
+    ['fast', 'slow', 'slower'],  # to warm up
+    ['fast', 'slow', 'slower'],
+    ['fast'],
+    ['fast', 'slow'],
+    ['slower', 'fast'],
+    ['fast', 'slow'],
+    ['fast'],
+    ['fast', 'slow', 'slower'],
+    ['fast'],
+  ]
+  assert called == [name for names in rounds for name in names]
+
+
+def test_ratios_of_sums():
+  rows = [
+    {'candidate': name, 'median_s': t, 'rounds': rounds}
+    for name, t, rounds in [('a', 1, 9), ('b', 4, 3), ('a', 3, 9), ('b', 6, 5)]
+  ]
+  sums = interleave.rows(interleave.total(rows), ['a'], layer='all')
+  assert sums == [
+    {
+      'layer': 'all', 'candidate': name, 'median_s': t, 'quartiles_s': None,
+      'rounds': rounds, 'ratios': {'a': ratio},
+    }
+    for name, t, rounds, ratio in [('a', 4, 9, 1.0), ('b', 10, 3, 2.5)]
+  ]  # fmt: skip
+
+
+def test_tables_are_aligned_and_leave_blank_what_is_missing():
+  timings = {'ours': (0.5, None, 1), 'their best': (1.0, None, 1)}
+  timings = {n: interleave.Timing(*t) for n, t in timings.items()}
+  rows = interleave.rows(timings, ['ours'], layer='D1')
+  rows += interleave.rows({'ours': timings['ours']}, ['ours'], layer='total')
+  show = interleave.milliseconds('ours')
+  assert interleave.table(rows, ['layer'], show).splitlines() == [
+    'layer           ours      their best',
+    '   D1  500.00 (1.00)  1000.00 (2.00)',
+    'total  500.00 (1.00)                ',
+  ]
+
+
+def test_the_layers_are_those_of_the_paper():
+  assert list(local_conv.LAYERS) == [
+    *(f'D{i}' for i in range(1, 9)), 'S1-32', 'S1-150',
+  ]  # fmt: skip
+  for name, spec in {
+    'D1': (32, 3, 15, 3, 1, True),
+    'D2': (32, 15, 30, 3, 2, False),
+    'D8': (4, 120, 240, 3, 2, False),
+    'S1-150': (32, 3, 150, 9, 2, True),
+  }.items():
+    assert local_conv.LAYERS[name] == spec
