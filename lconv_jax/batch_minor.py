@@ -96,7 +96,13 @@ def window(
 
 @partial(
   jax.jit,
-  static_argnames=('strides', 'padding', 'preferred_element_type', 'method'),
+  static_argnames=(
+    'strides',
+    'padding',
+    'preferred_element_type',
+    'method',
+    'filters_last',
+  ),
 )
 def local_conv(
   x: Num[Array, '*spatial cin b'],
@@ -105,6 +111,7 @@ def local_conv(
   padding: Padding = 'SAME',
   preferred_element_type: DTypeLike | None = None,
   method: str | None = None,
+  filters_last: bool = False,
 ) -> Float[Array, '*positions cout b']:
   """Convolves with weights of its own at every position.
 
@@ -118,6 +125,8 @@ def local_conv(
     method: 'loop' goes from position to position and needs no memory beyond
       one patch; 'batched' writes all patches, for one batched product. None:
       the loop on CPU, unless all is small; batched on accelerators.
+    filters_last: the kernel is [*positions, *window, Cin, Cout]; on CPU, that
+      costs a tenth of the time.
 
   Returns:
     [*positions, Cout, B].
@@ -126,23 +135,24 @@ def local_conv(
     ValueError: shapes do not fit, or the dtype is no floating one.
   """
   n = x.ndim - 2
+  order = '*window, Cin, Cout' if filters_last else 'Cout, *window, Cin'
   if n < 1 or kernel.ndim != 2 * n + 2:
     raise ValueError(
       f'x of shape {x.shape} must be [*spatial, Cin, B] and kernel of shape '
-      f'{kernel.shape} [*positions, Cout, *window, Cin].'
+      f'{kernel.shape} [*positions, {order}].'
     )
   _check_floating(x, kernel)
-  w = window(x.shape[:n], kernel.shape[n + 1 : -1], strides, padding)
-  if kernel.shape[:n] != w.positions or kernel.shape[-1] != x.shape[-2]:
-    raise ValueError(
-      f'kernel of shape {kernel.shape} has weights for positions '
-      f'{kernel.shape[:n]} and {kernel.shape[-1]} channels, but x of shape '
-      f'{x.shape} with strides {w.strides} and padding {w.padding} has '
-      f'positions {w.positions} and {x.shape[-2]} channels.'
-    )
+  first = 0 if filters_last else 1  # axes before the window
+  size = kernel.shape[n + first : 2 * n + first]
+  cin = kernel.shape[2 * n + first]
+  w = window(x.shape[:n], size, strides, padding)
+  check_fit(x, kernel, w, (x.shape[-2], cin))
   dtype = jnp.dtype(preferred_element_type or x.dtype)
+  kind = 'filters_last' if filters_last else 'filters_first'
   if _method(method, small=_is_small(x, w)) == 'loop':
-    return _loop(x, kernel, w, dtype, False)
+    return _loop(x, kernel, w, dtype, kind)
+  if filters_last:
+    kernel = jnp.moveaxis(kernel, -1, n)
   return _batched(x, kernel, w, dtype)
 
 
@@ -191,7 +201,7 @@ def conv(
   w = window(x.shape[:n], kernel.shape[1:-1], strides, padding)
   dtype = jnp.dtype(preferred_element_type or x.dtype)
   if _method(method, small=False) == 'loop':
-    return _loop(x, kernel, w, dtype, True)
+    return _loop(x, kernel, w, dtype, 'shared')
   axes = 'DHW'[-n:]
   return lax.conv_general_dilated(
     x,
@@ -201,6 +211,27 @@ def conv(
     dimension_numbers=(f'{axes}CN', f'O{axes}I', f'{axes}CN'),
     precision=_precision(x.dtype),
   ).astype(dtype)
+
+
+def check_fit(
+  x: Array, kernel: Array, w: Window, channels: tuple[int, int]
+) -> None:
+  """Raises a ValueError where a kernel is for other positions or channels.
+
+  Args:
+    x: the image; only its shape is used.
+    kernel: its leading axes are the positions.
+    w: how the window moves over the image.
+    channels: of the image, and of the kernel's input.
+  """
+  positions = kernel.shape[: len(w.positions)]
+  if positions != w.positions or channels[0] != channels[1]:
+    raise ValueError(
+      f'kernel of shape {kernel.shape} has weights for positions {positions} '
+      f'and {channels[1]} channels, but x of shape {x.shape} with strides '
+      f'{w.strides} and padding {w.padding} has positions {w.positions} and '
+      f'{channels[0]} channels.'
+    )
 
 
 # On CPU the batched product is the faster one where positions are few and all
@@ -268,18 +299,22 @@ _UNROLL = 2
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def _loop(
-  x: Array, kernel: Array, w: Window, dtype: DTypeLike, shared: bool
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike, kind: str
 ) -> Array:
-  """One product per position; patches never exist but for the current one."""
-  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, shared)
-  cout, batch = weights.shape[-2], x.shape[-1]
+  """One product per position; patches never exist but for the current one.
+
+  `kind` says what the kernel is: 'shared', or one for every position with
+  'filters_first' or 'filters_last'.
+  """
+  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, kind)
+  cout = weights.shape[-1 if kind == 'filters_last' else -2]
+  batch = x.shape[-1]
 
   def body(p: Array, y: Array) -> Array:
     patch = lax.dynamic_slice(padded, *_place(p, padded, w))
     patch = patch.reshape(-1, batch)
-    at_p = weights if shared else weights[p]
-    y_p = _einsum('ok,kb->ob', at_p, patch).astype(dtype)
-    return lax.dynamic_update_index_in_dim(y, y_p, p, 0)
+    y_p = _einsum('ok,kb->ob', _weights_at(weights, p, kind), patch)
+    return lax.dynamic_update_index_in_dim(y, y_p.astype(dtype), p, 0)
 
   count = math.prod(w.positions)
   y = jnp.zeros((count, cout, batch), dtype)
@@ -288,20 +323,20 @@ def _loop(
 
 
 def _loop_fwd(
-  x: Array, kernel: Array, w: Window, dtype: DTypeLike, shared: bool
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike, kind: str
 ) -> tuple[Array, tuple[Array, Array]]:
-  return _loop(x, kernel, w, dtype, shared), (x, kernel)
+  return _loop(x, kernel, w, dtype, kind), (x, kernel)
 
 
 def _loop_bwd(
   w: Window,
   dtype: DTypeLike,
-  shared: bool,
+  kind: str,
   residuals: tuple[Array, Array],
   dy: Array,
 ) -> tuple[Array, Array]:
   x, kernel = residuals
-  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, shared)
+  padded, weights = _pad(x, w), _matrices(kernel, x.dtype, kind)
   dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
 
   def body(p: Array, grads: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -309,27 +344,23 @@ def _loop_bwd(
     start, size = _place(p, padded, w)
     patch = lax.dynamic_slice(padded, start, size)
     dw_p = _einsum('ob,kb->ok', dy[p], patch.reshape(-1, x.shape[-1]))
-    if shared:
+    if kind == 'shared':
       dw += dw_p
     else:
+      if kind == 'filters_last':
+        dw_p = lax.optimization_barrier(dw_p).T
       dw = lax.dynamic_update_index_in_dim(dw, dw_p, p, 0)
-    at_p = weights if shared else weights[p]
-    dpatch = _einsum('ok,ob->kb', at_p, dy[p]).reshape(size)
-    dpatch += lax.dynamic_slice(dx, start, size)
+    dpatch = _einsum('ok,ob->kb', _weights_at(weights, p, kind), dy[p])
+    dpatch = dpatch.reshape(size) + lax.dynamic_slice(dx, start, size)
     return lax.dynamic_update_slice(dx, dpatch, start), dw
 
   # Where nobody asks for dx, as in a first layer, XLA removes it and its
   # product from the loop.
-  dx, dw = lax.fori_loop(
-    0,
-    len(dy),
-    body,
-    (
-      jnp.zeros(padded.shape, jnp.float32),
-      jnp.zeros(weights.shape, jnp.float32),
-    ),
-    unroll=_UNROLL,
+  zeros = (
+    jnp.zeros(padded.shape, jnp.float32),
+    jnp.zeros(weights.shape, jnp.float32),
   )
+  dx, dw = lax.fori_loop(0, len(dy), body, zeros, unroll=_UNROLL)
   return (
     _crop(dx, w).astype(x.dtype),
     dw.reshape(kernel.shape).astype(kernel.dtype),
@@ -339,13 +370,26 @@ def _loop_bwd(
 _loop.defvjp(_loop_fwd, _loop_bwd)
 
 
-def _matrices(kernel: Array, dtype: DTypeLike, shared: bool) -> Array:
-  """Returns weights as [Cout, K] or [positions, Cout, K]."""
-  n = kernel.ndim - 2 if shared else kernel.ndim // 2 - 1
-  cout = kernel.shape[0] if shared else kernel.shape[n]
-  k = math.prod(kernel.shape[-n - 1 :])
-  shape = (cout, k) if shared else (-1, cout, k)
-  return kernel.astype(dtype).reshape(shape)
+def _matrices(kernel: Array, dtype: DTypeLike, kind: str) -> Array:
+  """Returns weights as [Cout, K], [P, Cout, K] or [P, K, Cout]."""
+  n = kernel.ndim - 2 if kind == 'shared' else kernel.ndim // 2 - 1
+  lead = 0 if kind == 'shared' else n  # axes of positions
+  head, tail = kernel.shape[:lead], kernel.shape[lead:]
+  split = len(tail) - 1 if kind == 'filters_last' else 1
+  rows, columns = math.prod(tail[:split]), math.prod(tail[split:])
+  positions = (math.prod(head),) if lead else ()
+  return kernel.astype(dtype).reshape(*positions, rows, columns)
+
+
+def _weights_at(weights: Array, p: Array, kind: str) -> Array:
+  """Returns the matrix [Cout, K] of a position."""
+  match kind:
+    case 'shared':
+      return weights
+    case 'filters_last':
+      # In memory, since XLA's product with a transposed left side is slow.
+      return lax.optimization_barrier(weights[p].T)
+  return weights[p]
 
 
 def _place(
@@ -360,7 +404,7 @@ def _place(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _batched(x: Array, kernel: Array, w: Window, dtype: DTypeLike) -> Array:
   """All patches in memory, one batched product over the positions."""
-  weights = _matrices(kernel, x.dtype, shared=False)
+  weights = _matrices(kernel, x.dtype, 'filters_first')
   y = _einsum('pok,pkb->pob', weights, _patches(x, w)).astype(dtype)
   return y.reshape(*w.positions, *y.shape[-2:])
 
@@ -378,7 +422,7 @@ def _batched_bwd(
   dy: Array,
 ) -> tuple[Array, Array]:
   x, kernel = residuals
-  weights = _matrices(kernel, x.dtype, shared=False)
+  weights = _matrices(kernel, x.dtype, 'filters_first')
   dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
   # Patches are cut once more: writing them twice costs less than keeping them.
   dw = _einsum('pob,pkb->pok', dy, _patches(x, w))

@@ -67,20 +67,15 @@ def local_conv(
       '[Wo, Kw, Cin, Cout].'
     )
   w = batch_minor.window(x.shape[1:-1], kernel.shape[n:-2], strides, padding)
-  if kernel.shape[:n] != w.positions or kernel.shape[-2] != x.shape[-1]:
-    raise ValueError(
-      f'kernel of shape {kernel.shape} has weights for positions '
-      f'{kernel.shape[:n]} and {kernel.shape[-2]} channels, but x of shape '
-      f'{x.shape} with strides {w.strides} and padding {w.padding} has '
-      f'positions {w.positions} and {x.shape[-1]} channels.'
-    )
+  batch_minor.check_fit(x, kernel, w, (x.shape[-1], kernel.shape[-2]))
   y = batch_minor.local_conv(
     jnp.moveaxis(x, 0, -1),
-    jnp.moveaxis(kernel, -1, n),
+    kernel,
     w.strides,
     w.padding,
     preferred_element_type,
     method,
+    filters_last=True,
   )
   return jnp.moveaxis(y, -1, 0)
 

@@ -76,12 +76,17 @@ def assert_close(got, want, tolerance=1e-4):
 
 @pytest.mark.parametrize('method', METHODS)
 @settings(max_examples=25, deadline=None)
-@given(case=cases())
-def test_local_conv_and_its_gradients_equal_numpy(method, case):
+@given(case=cases(), filters_last=st.booleans())
+def test_local_conv_and_its_gradients_equal_numpy(method, case, filters_last):
   x, kernel, dy, strides, padding, w = arrays(case)
-  fn = partial(
-    batch_minor.local_conv, strides=strides, padding=padding, method=method
-  )
+
+  def fn(x, kernel):
+    if filters_last:
+      kernel = jnp.moveaxis(kernel, len(w.size), -1)
+    return batch_minor.local_conv(
+      x, kernel, strides, padding, method=method, filters_last=filters_last
+    )
+
   assert_close(
     value_and_grads(fn, x, kernel, dy), numpy_local(x, kernel, dy, w)
   )
