@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test venv lint clean
+.PHONY: demo test bench venv lint clean
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
@@ -16,6 +16,12 @@ demo: venv
 
 test: venv lint
 	$(BIN)/python -m pytest
+
+# With PyTorch among the peers: make bench EXTRAS=test,bench
+bench: venv
+	$(BIN)/python -m benchmarks.local_conv --out=benchmarks/results/local_conv.json
+	$(BIN)/python -m benchmarks.step --out=benchmarks/results/step.json
+	$(BIN)/python -m benchmarks.floor
 
 lint: venv
 	$(BIN)/ruff check .

@@ -47,6 +47,7 @@ setuptools.setup(
   ],
   extras_require={
     'test': TESTS,
+    'bench': ['torch'],  # a peer
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],

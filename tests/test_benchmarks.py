@@ -5,8 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks import interleave, layer, local_conv
-from benchmarks.peers import flax_layer
+from benchmarks import floor, interleave, layer, local_conv, step
+from benchmarks.peers import flax_layer, flax_net
 from lconv_jax import batch_minor
 
 JAX = ['batch_minor', 'local_conv', 'flax']
@@ -171,3 +171,48 @@ def test_the_layers_are_those_of_the_paper():
     'S1-150': (32, 3, 150, 9, 2, True),
   }.items():
     assert local_conv.LAYERS[name] == spec
+
+
+@pytest.mark.parametrize('name', ['s_conv', 's_local'])
+def test_a_step_is_measured_against_the_same_net_in_flax(name, tmp_path):
+  path = tmp_path / 'step.json'
+  args = ['--alpha', '1', '--batch', '6', '--rounds', '3', '--out', str(path)]
+  step.main(['--nets', name, *args])
+  rows = {row['candidate']: row for row in json.loads(path.read_text())['rows']}
+  assert list(rows) == ['ours', 'flax']
+  ours, flax = (rows[who]['median_s'] for who in rows)
+  assert rows['flax']['ratios']['ours'] == pytest.approx(flax / ours)
+  assert {'net': name, 'alpha': 1, 'batch': 6}.items() <= rows['ours'].items()
+
+
+def test_a_step_that_trains_another_way_is_refused(monkeypatch):
+  convert = flax_net.convert
+
+  def spoilt(stages, params):
+    params = convert(stages, params)
+    params['fc2']['kernel'] *= 1.1
+    return params
+
+  monkeypatch.setattr(flax_net, 'convert', spoilt)
+  with pytest.raises(layer.WrongResultError, match='losses of s_local differ'):
+    step.main(['--nets', 's_local', '--alpha', '1', '--batch', '6'])
+
+
+def test_the_time_of_a_step_is_a_share_of_its_calls():
+  timing = interleave.Timing(6.0, (3.0, 9.0), 5).divided_by(3)
+  assert timing == interleave.Timing(2.0, (1.0, 3.0), 5)
+
+
+def test_floors_are_products_and_traffic(capsys):
+  conv1, *_, fc1 = floor.layers('s', 2, batch=10)
+  # 16 × 16 positions, windows of 9 × 9 × 3, 2 filters; no input gradient.
+  weights = 256 * 243 * 2
+  assert conv1.flop == 2 * 2 * weights * 10
+  moved = 32 * 32 * 3 * 10 + weights + 256 * 2 * 10
+  assert conv1.fused_bytes == 2 * 2 * moved + 20 * weights
+  assert conv1.im2col_bytes == 2 * 2 * 2 * 256 * 243 * 10
+  assert fc1.flop == 3 * 2 * 512 * 48 * 10
+  assert fc1.im2col_bytes == 0
+  floor.main(['--batch', '512'])
+  out = capsys.readouterr().out
+  assert out.count('step') == 3 and 'D-LOCAL, α = 15, batch 512' in out

@@ -1,0 +1,157 @@
+"""Whole training steps against the same net on `nn.ConvLocal` and `nn.Conv`.
+
+  python -m benchmarks.step --out benchmarks/results/step.json
+
+Ours are steps as training runs them, several in one compiled loop. The peer is
+the same net in plain Flax and optax, one jitted step after the other: on
+`nn.ConvLocal` for LOCAL, on `nn.Conv` for CONV. All train on one batch without
+augmentation, by SGD with momentum and weight decay. Before anything is timed,
+both must have come to the same loss after a few steps.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from benchmarks import interleave, layer
+from benchmarks.peers import flax_net
+from configs import base
+from lconv_jax import models, optim, parallel, precision, program
+
+CASES = {
+  's_conv': 32,
+  's_local': 32,
+  'd_conv': 15,
+  'd_local': 15,
+}  # name -> α
+_STEPS = 1000  # over which the learning rate anneals
+_CALL = 3  # steps of one timed call
+_TOLERANCE = 2e-3  # of the loss after `_CALL` steps: their paths part slowly
+
+
+def config(name: str, alpha: int) -> ml_collections.ConfigDict:
+  """Returns the paper's setting of a net with another α, by SGD."""
+  c = base.base()
+  c.model.update({'name': name, 'base_channels': alpha})
+  base.momentum(c)
+  return c
+
+
+def candidates(
+  name: str, alpha: int, batch: int, dtype: jnp.dtype
+) -> dict[str, Callable[[int], float]]:
+  """Returns what takes steps and gives the loss of the last one, by name."""
+  c = config(name, alpha)
+  net = models.build(c.model, (32, 32, 3), 10, dtype, parallel.AXIS)
+  p = program.Program(
+    model=models.as_functions(net),
+    structure=optim.Structure.from_config(c, _STEPS),
+    dtype=dtype,
+    augment='none',
+    num_train=batch,  # an epoch is one step
+    batch_size=batch,
+    num_devices=1,
+  )
+  rng = np.random.default_rng(0)
+  data = program.Data(
+    rng.integers(0, 256, (batch, 32, 32, 3), np.uint8),
+    rng.integers(0, 10, batch, np.int32),
+    np.float32([0.5] * 3),
+    np.float32([0.25] * 3),
+  )
+  hyper = parallel.replicate(optim.Hyper.from_config(c))
+  on_device = parallel.replicate(data)
+  chunk = parallel.pmap(p.train_chunk, donate_argnums=(0,))
+  state = parallel.pmap(p.init)(hyper, on_device.images)
+  start = parallel.unreplicate(state)
+
+  taken = 0
+
+  def ours(count: int) -> float:
+    nonlocal state, taken
+    taken += count
+    stop = parallel.replicate(np.int32(taken))
+    state = chunk(state, hyper, on_device, stop)
+    return float(parallel.unreplicate(state.totals.loss)) / batch
+
+  x = (np.float32(data.images) / 255 - data.mean) / data.std
+  peer = flax_net.trainer(
+    net, start.params, start.batch_stats, c.optim, _STEPS, x, data.labels
+  )
+  return {'ours': ours, 'flax': peer}
+
+
+def measure(
+  name: str, alpha: int, batch: int, dtype: jnp.dtype, rounds: int
+) -> list[dict[str, Any]]:
+  """Checks that ours and the peer train alike, and measures them.
+
+  Raises:
+    WrongResultError: the losses differ.
+  """
+  found = candidates(name, alpha, batch, dtype)
+  losses = {who: train(_CALL) for who, train in found.items()}
+  if dtype == jnp.float32 and not np.isclose(
+    losses['ours'], losses['flax'], rtol=_TOLERANCE
+  ):
+    raise layer.WrongResultError(
+      f'The losses of {name} differ after {_CALL} steps ({losses}); it is not '
+      'measured.'
+    )
+  calls = {
+    who: lambda train=train: train(_CALL) for who, train in found.items()
+  }
+  timings = interleave.measure(calls, rounds, seconds=20.0)
+  timings = {who: t.divided_by(_CALL) for who, t in timings.items()}
+  return interleave.rows(
+    timings, ('ours',), net=name, alpha=alpha, batch=batch, dtype=dtype.name
+  )
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+  """Prints times and ratios."""
+  print('Median of one training step in ms (over ours):')
+  labels = ('net', 'alpha', 'batch', 'dtype')
+  print(interleave.table(rows, labels, interleave.milliseconds('ours')))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Measures, prints a table and writes it.
+
+  Args:
+    argv: command line without the program's name; None: the process's own.
+  """
+  summary, _, description = __doc__.partition('\n\n')
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.step',
+    description=f'{summary}\n\n{description}',
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('--out', help='the JSON file to write')
+  parser.add_argument('--nets', nargs='+', choices=CASES, default=list(CASES))
+  parser.add_argument('--alpha', type=int, help="instead of each net's own")
+  parser.add_argument('--batch', type=int, default=512)
+  parser.add_argument('--precision', choices=precision.NAMES, default='float32')
+  parser.add_argument('--rounds', type=int, default=9)
+  args = parser.parse_args(argv)
+  if jax.local_device_count() > 1:
+    parser.error('one device is measured; hide the others.')
+  rows = []
+  for name in args.nets:
+    print(f'{name} ...', file=sys.stderr)
+    dtype = precision.compute_dtype(args.precision)
+    alpha = args.alpha or CASES[name]
+    rows += measure(name, alpha, args.batch, dtype, args.rounds)
+  if args.out:
+    interleave.write(args.out, rows)
+  show(rows)
+
+
+if __name__ == '__main__':
+  main()
