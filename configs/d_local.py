@@ -4,7 +4,7 @@ r"""D-LOCAL: D-CONV without weight sharing (table 3).
   python main.py --config=configs/d_local.py:nlgp,smoke --workdir=/tmp/smoke
 
 11.7 M weights; table 3 says 3.42 M, in contradiction to its own strides (see
-docs/architectures.md). The paper reports 86.13 % on CIFAR-10 after 400 epochs
+docs/nets.md). The paper reports 86.13 % on CIFAR-10 after 400 epochs
 and 86.07 % after 4000 (recalled).
 """
 

@@ -141,6 +141,9 @@ def row(run: Run) -> Row:
     'epochs': epochs,
     'test (%)': _percent(best.get('test/accuracy')),
     'validation (%)': _percent(best.get('validation/accuracy')),
+    # Over its epoch, on augmented images.
+    'train (%)': _percent(best.get('train/accuracy')),
+    'weights': total or None,
     'non-zero': nonzero if total else None,
     'non-zero (%)': _percent(nonzero / total) if total else None,
     # Layers are written in the order of depth.

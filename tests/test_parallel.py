@@ -1,5 +1,6 @@
 """Several devices, as virtual ones in processes of their own."""
 
+import functools
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Five steps of S-FC with flips, crops and dropout on global batches of 16;
+# Five steps of a net with flips, crops and dropout on global batches of 16;
 # then the evaluation of 37 images.
 SCRIPT = """
 import json, sys
@@ -21,6 +22,7 @@ from lconv_jax import data, parallel, trainer
 
 c = base.base()
 base.nlgp(c)
+c.model.name = sys.argv[1]
 c.model.base_channels, c.model.dropout = 1, 0.25
 c.data.nlgp.update({'train': 117, 'test': 37})
 c.data.validation, c.data.augment = 37, 'flip_crop'
@@ -38,10 +40,11 @@ print(json.dumps({
 """
 
 
-def on(devices):
+@functools.cache
+def on(devices, name):
   flags = f'--xla_force_host_platform_device_count={devices}'
   result = subprocess.run(
-    [sys.executable, '-c', SCRIPT],
+    [sys.executable, '-c', SCRIPT, name],
     cwd=ROOT,
     env={**os.environ, 'XLA_FLAGS': flags, 'JAX_PLATFORMS': 'cpu'},
     capture_output=True,
@@ -52,14 +55,11 @@ def on(devices):
   return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.fixture(scope='module')
-def one():
-  return on(1)
-
-
-@pytest.mark.parametrize('devices', [2, 8])
-def test_devices_do_not_change_the_trajectory(devices, one):
-  many = on(devices)
+@pytest.mark.parametrize(
+  ('name', 'devices'), [('s_fc', 2), ('s_fc', 8), ('s_local', 2)]
+)
+def test_devices_do_not_change_the_trajectory(name, devices):
+  one, many = on(1, name), on(devices, name)
   assert (one['devices'], many['devices']) == (1, devices)
   np.testing.assert_allclose(many['losses'], one['losses'], rtol=1e-4)
   np.testing.assert_allclose(many['conv1'], one['conv1'], rtol=1e-4)

@@ -190,8 +190,10 @@ def test_random_choices_are_made_anew_in_each_step(kind, data):
   assert same == (kind == 'none')
 
 
-def test_grid_points_side_by_side_are_single_runs(data):
+@pytest.mark.parametrize('model', ['s_fc', 's_local', 's_conv'])
+def test_grid_points_side_by_side_are_single_runs(model, data):
   c = config(name='beta_lasso')
+  c.model.name = model
   p = make(c, augment='flip_crop')
   hypers = []
   for seed, l1, beta in ((0, 1e-3, 5.0), (3, 1e-2, 1.0)):
