@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Num
 
 # str: 'SAME', 'VALID' or 'SAME_LOWER'; int: zeros on every side; or one int or
 # (before, after) pair for each spatial dimension.
-Padding = str | int | Sequence[int | tuple[int, int]]
+Padding = str | int | Sequence[int | Sequence[int]]
 Strides = int | Sequence[int]
 
 METHODS = ('loop', 'batched')
@@ -94,16 +94,6 @@ def window(
   return Window(size, strides, pads, positions)
 
 
-@partial(
-  jax.jit,
-  static_argnames=(
-    'strides',
-    'padding',
-    'preferred_element_type',
-    'method',
-    'filters_last',
-  ),
-)
 def local_conv(
   x: Num[Array, '*spatial cin b'],
   kernel: Num[Array, '*positions_cout_window kernel_cin'],
@@ -149,17 +139,10 @@ def local_conv(
   check_fit(x, kernel, w, (x.shape[-2], cin))
   dtype = jnp.dtype(preferred_element_type or x.dtype)
   kind = 'filters_last' if filters_last else 'filters_first'
-  if _method(method, small=_is_small(x, w)) == 'loop':
-    return _loop(x, kernel, w, dtype, kind)
-  if filters_last:
-    kernel = jnp.moveaxis(kernel, -1, n)
-  return _batched(x, kernel, w, dtype)
+  method = _method(method, small=_is_small(x, w))
+  return _convolve(x, kernel, w, dtype, kind, method)
 
 
-@partial(
-  jax.jit,
-  static_argnames=('strides', 'padding', 'preferred_element_type', 'method'),
-)
 def conv(
   x: Num[Array, '*spatial cin b'],
   kernel: Num[Array, 'cout *window kernel_cin'],
@@ -200,17 +183,29 @@ def conv(
   _check_floating(x, kernel)
   w = window(x.shape[:n], kernel.shape[1:-1], strides, padding)
   dtype = jnp.dtype(preferred_element_type or x.dtype)
-  if _method(method, small=False) == 'loop':
-    return _loop(x, kernel, w, dtype, 'shared')
-  axes = 'DHW'[-n:]
-  return lax.conv_general_dilated(
-    x,
-    kernel.astype(x.dtype),
-    w.strides,
-    w.padding,
-    dimension_numbers=(f'{axes}CN', f'O{axes}I', f'{axes}CN'),
-    precision=_precision(x.dtype),
-  ).astype(dtype)
+  return _convolve(x, kernel, w, dtype, 'shared', _method(method, small=False))
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _convolve(
+  x: Array, kernel: Array, w: Window, dtype: DTypeLike, kind: str, method: str
+) -> Array:
+  """Convolves by a method; for `kind` see `_loop`."""
+  if method == 'loop':
+    return _loop(x, kernel, w, dtype, kind)
+  if kind == 'shared':
+    axes = 'DHW'[-len(w.size) :]
+    return lax.conv_general_dilated(
+      x,
+      kernel.astype(x.dtype),
+      w.strides,
+      w.padding,
+      dimension_numbers=(f'{axes}CN', f'O{axes}I', f'{axes}CN'),
+      precision=_precision(x.dtype),
+    ).astype(dtype)
+  if kind == 'filters_last':
+    kernel = jnp.moveaxis(kernel, -1, len(w.size))
+  return _batched(x, kernel, w, dtype)
 
 
 def check_fit(
@@ -277,8 +272,13 @@ def _einsum(equation: str, a: Array, b: Array) -> Array:
     a,
     b,
     precision=_precision(a.dtype),
-    preferred_element_type=jnp.float32,
+    preferred_element_type=_wide(a.dtype),
   )
+
+
+def _wide(dtype: DTypeLike) -> DTypeLike:
+  """Returns what sums are taken in: float32, or float64 for that itself."""
+  return jnp.promote_types(dtype, jnp.float32)
 
 
 def _pad(x: Array, w: Window) -> Array:
@@ -356,10 +356,8 @@ def _loop_bwd(
 
   # Where nobody asks for dx, as in a first layer, XLA removes it and its
   # product from the loop.
-  zeros = (
-    jnp.zeros(padded.shape, jnp.float32),
-    jnp.zeros(weights.shape, jnp.float32),
-  )
+  wide = _wide(x.dtype)
+  zeros = jnp.zeros(padded.shape, wide), jnp.zeros(weights.shape, wide)
   dx, dw = lax.fori_loop(0, len(dy), body, zeros, unroll=_UNROLL)
   return (
     _crop(dx, w).astype(x.dtype),
@@ -428,10 +426,11 @@ def _batched_bwd(
   dw = _einsum('pob,pkb->pok', dy, _patches(x, w))
   dpatches = _einsum('pok,pob->pkb', weights, dy).astype(x.dtype)
   # The sum over a pixel's patches is taken in float32.
+  wide = _wide(x.dtype)
   cut = jax.linear_transpose(
-    partial(_patches, w=w), jax.ShapeDtypeStruct(x.shape, jnp.float32)
+    partial(_patches, w=w), jax.ShapeDtypeStruct(x.shape, wide)
   )
-  (dx,) = cut(dpatches.astype(jnp.float32))
+  (dx,) = cut(dpatches.astype(wide))
   return dx.astype(x.dtype), dw.reshape(kernel.shape).astype(kernel.dtype)
 
 

@@ -24,10 +24,6 @@ from jaxtyping import Array, Float, Key, Num
 from lconv_jax import batch_minor
 
 
-@partial(
-  jax.jit,
-  static_argnames=('strides', 'padding', 'preferred_element_type', 'method'),
-)
 def local_conv(
   x: Num[Array, 'b *spatial cin'],
   kernel: Num[Array, '*positions_and_window kernel_cin cout'],
@@ -68,6 +64,17 @@ def local_conv(
     )
   w = batch_minor.window(x.shape[1:-1], kernel.shape[n:-2], strides, padding)
   batch_minor.check_fit(x, kernel, w, (x.shape[-1], kernel.shape[-2]))
+  return _channels_last(x, kernel, w, preferred_element_type, method)
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _channels_last(
+  x: Array,
+  kernel: Array,
+  w: batch_minor.Window,
+  preferred_element_type: DTypeLike | None,
+  method: str | None,
+) -> Array:
   y = batch_minor.local_conv(
     jnp.moveaxis(x, 0, -1),
     kernel,

@@ -98,13 +98,14 @@ def line(row: dict[str, Any], epochs: int, seconds_left: float) -> str:
   for split in ('train', 'validation', 'test'):
     if f'{split}/accuracy' in row:
       parts.append(f'{split} {row[f"{split}/accuracy"]:.2%}')
-  kept = [
-    f'{key.removeprefix("nonzero/")} {share(value)}'
+  kept = {
+    key.removeprefix('nonzero/'): value
     for key, value in row.items()
     if key.startswith('nonzero/')
-  ]
-  if kept:
-    parts.append(f'non-zero {" ".join(kept)}')
+  }
+  if any(value < 1 for value in kept.values()):
+    shares = (f'{layer} {share(value)}' for layer, value in kept.items())
+    parts.append(f'non-zero {" ".join(shares)}')
   parts.append(f'{row["images_per_second"]:,.0f} images/s')
   parts.append(f'{duration(seconds_left)} left')
   return '  '.join(parts)

@@ -295,3 +295,23 @@ def test_integers_are_refused(which):
   name = ('x', 'kernel')[which]
   with pytest.raises(ValueError, match=f'{name} has dtype int32; convert'):
     batch_minor.local_conv(*args)
+
+
+def test_lists_are_taken_like_tuples():
+  x, kernel, _ = small()
+  want = batch_minor.local_conv(x, kernel, strides=2, padding='SAME')
+  got = batch_minor.local_conv(x, kernel, [2, 2], [(1, 1), [0, 1]])
+  np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_float64_stays_float64(name, method):
+  fn, shared = FUNCTIONS[name]
+  with jax.enable_x64(True):
+    x, kernel, dy = (jnp.asarray(np.float64(a)) for a in small(shared=shared))
+    y, vjp = jax.vjp(lambda x, k: fn(x, k, method=method), x, kernel)
+    results = y, *vjp(dy)
+    assert [r.dtype for r in results] == [jnp.float64] * 3
+    by_lax, _ = jax.vjp(lambda x, k: fn(x, k, method='batched'), x, kernel)
+    np.testing.assert_allclose(y, by_lax, rtol=1e-12, atol=1e-12)

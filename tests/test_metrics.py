@@ -79,3 +79,11 @@ def test_the_clock_takes_one_step_until_it_knows_better():
   clock.tick(1, 2)
   assert clock.chunk() > 1
   assert clock.steps_per_second() > 0
+
+
+def test_a_dense_net_says_nothing_of_zeros():
+  row = {'epoch': 1.0, 'train/loss': 1.0, 'images_per_second': 1.0}
+  dense = {'nonzero/conv1': 1.0, 'nonzero/fc1': 1.0}
+  assert 'non-zero' not in progress.line({**row, **dense}, 3, 1.0)
+  dense['nonzero/fc1'] = 0.999
+  assert 'non-zero conv1 100%' in progress.line({**row, **dense}, 3, 1.0)
