@@ -11,6 +11,7 @@ the layers; the update reads and writes weights and momentum in float32.
 """
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ from lconv_jax import models
 
 NETS = (('d_local', 15), ('s_local', 32), ('s_local', 150))
 _BYTES = 2  # of a 16-bit number
-# Weights and momentum in float32, each read and written, and the gradient read.
-_UPDATE_BYTES = 4 * 5
+# Per weight, in float32: gradient written and read, weight and momentum read
+# and written.
+_UPDATE_BYTES = 4 * 6
 
 
 class Layer(NamedTuple):
@@ -32,39 +34,46 @@ class Layer(NamedTuple):
 
 
 def layers(family: str, alpha: int, batch: int) -> list[Layer]:
-  """Returns the LOCAL layers of a net on 32 × 32 × 3 images, and its fc1."""
+  """Returns the layers of a LOCAL net for 10 classes of 32 × 32 × 3 images."""
   stages, hidden = models.FAMILIES[family]
   image, channels, found = 32, 3, []
   for i, (size, width, stride) in enumerate(stages, start=1):
     filters, out = width * alpha, -(-image // stride)
     passes = 2 if i == 1 else 3  # the images need no gradient
+    # Patches are written and read in every pass.
     weights = out**2 * size**2 * channels * filters
     x, y = image**2 * channels * batch, out**2 * filters * batch
     patches = out**2 * size**2 * channels * batch
-    # Forward: x, w, y. Weights' gradient: x, dy, dw. Inputs' gradient: dy, w,
-    # dx. Patches are written and read in each of the three.
-    moved = (x + weights + y) * passes
     found.append(
-      Layer(
-        f'conv{i}',
-        2 * passes * weights * batch,
-        moved * _BYTES + weights * _UPDATE_BYTES,
-        2 * passes * patches * _BYTES,
-      )
+      _layer(f'conv{i}', weights, x, y, batch, passes, 2 * passes * patches)
     )
     image, channels = out, filters
-  inputs, units = image**2 * channels, hidden * alpha
-  weights = inputs * units
-  moved = 3 * (inputs * batch + weights + units * batch)
-  found.append(
-    Layer(
-      'fc1',
-      6 * weights * batch,
-      moved * _BYTES + weights * _UPDATE_BYTES,
-      0.0,
-    )
-  )
+  widths = (image**2 * channels, hidden * alpha, 10)
+  for i, (a, b) in enumerate(itertools.pairwise(widths), start=1):
+    found.append(_layer(f'fc{i}', a * b, a * batch, b * batch, batch, 3, 0))
   return found
+
+
+def _layer(
+  name: str,
+  weights: int,
+  x: int,
+  y: int,
+  batch: int,
+  passes: int,
+  patches: int,
+) -> Layer:
+  # Forward: x and w in, y out. Weights' gradient: x and dy in. Inputs'
+  # gradient: dy and w in, dx out.
+  moved = x + weights + y + x + y
+  if passes == 3:
+    moved += y + weights + x
+  return Layer(
+    name,
+    2 * passes * weights * batch,
+    moved * _BYTES + weights * _UPDATE_BYTES,
+    patches * _BYTES,
+  )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
-  """Returns the paper's setting, changed by comma-separated choices."""
+  """Returns a point of the paper's SGD grid, changed by choices."""
   c = base.base()
   c.model.update({'name': 'd_conv', 'base_channels': 15})
   base.momentum(c)

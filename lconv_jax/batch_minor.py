@@ -6,9 +6,11 @@ is then a matrix [window · channels, batch], so that each position is a plain
 matrix product, whatever its weights; and a net that keeps this layout pays for
 no transposes between its layers.
 
-Both functions take any number of spatial dimensions, accumulate in float32,
-and have a gradient rule of their own: no patches are kept for the backward
-pass, and all its products have inputs of the forward pass's dtype.
+Both functions take one to three spatial dimensions and accumulate in float32.
+The gradients have a rule of their own (but for `conv` on accelerators, which is
+`lax.conv`): no patches are kept for the backward pass, and all its products
+have inputs of the forward pass's dtype. So there are reverse-mode derivatives
+of any order, `jax.jacrev(jax.grad(f))` for instance, but no `jax.jvp`.
 """
 
 import itertools
@@ -38,6 +40,11 @@ class Window(NamedTuple):
   strides: tuple[int, ...]  # pixels
   padding: tuple[tuple[int, int], ...]  # zeros before and after
   positions: tuple[int, ...]  # of the window, that is, the output's shape
+
+  @property
+  def count(self) -> int:
+    """The number of positions."""
+    return math.prod(self.positions)
 
 
 def window(
@@ -112,11 +119,11 @@ def local_conv(
     strides: pixels, a number or one for each spatial dimension.
     padding: see `Padding`.
     preferred_element_type: of the result; x's dtype by default.
-    method: 'loop' goes from position to position and needs no memory beyond
-      one patch; 'batched' writes all patches, for one batched product. None:
-      the loop on CPU, unless all is small; batched on accelerators.
-    filters_last: the kernel is [*positions, *window, Cin, Cout]; on CPU, that
-      costs a tenth of the time.
+    method: 'loop' goes from position to position and never has more than one
+      patch in memory; 'batched' writes all patches, for one batched product.
+      None: the loop on CPU, unless all is small; batched on accelerators.
+    filters_last: the kernel is [*positions, *window, Cin, Cout], which makes
+      the loop about a tenth slower.
 
   Returns:
     [*positions, Cout, B].
@@ -126,10 +133,10 @@ def local_conv(
   """
   n = x.ndim - 2
   order = '*window, Cin, Cout' if filters_last else 'Cout, *window, Cin'
-  if n < 1 or kernel.ndim != 2 * n + 2:
+  if not 1 <= n <= 3 or kernel.ndim != 2 * n + 2:
     raise ValueError(
       f'x of shape {x.shape} must be [*spatial, Cin, B] and kernel of shape '
-      f'{kernel.shape} [*positions, {order}].'
+      f'{kernel.shape} [*positions, {order}], with up to 3 spatial dimensions.'
     )
   _check_floating(x, kernel)
   first = 0 if filters_last else 1  # axes before the window
@@ -175,10 +182,10 @@ def conv(
     ValueError: shapes do not fit, or the dtype is no floating one.
   """
   n = x.ndim - 2
-  if n < 1 or kernel.ndim != n + 2 or kernel.shape[-1] != x.shape[-2]:
+  if not 1 <= n <= 3 or kernel.ndim != n + 2 or kernel.shape[-1] != x.shape[-2]:
     raise ValueError(
       f'x of shape {x.shape} must be [*spatial, Cin, B] and kernel of shape '
-      f'{kernel.shape} [Cout, *window, Cin].'
+      f'{kernel.shape} [Cout, *window, Cin], with up to 3 spatial dimensions.'
     )
   _check_floating(x, kernel)
   w = window(x.shape[:n], kernel.shape[1:-1], strides, padding)
@@ -237,9 +244,8 @@ _SMALL_BYTES = 24 * 2**20
 
 
 def _is_small(x: Array, w: Window) -> bool:
-  count = math.prod(w.positions)
-  patches = count * math.prod(w.size) * math.prod(x.shape[-2:])
-  return count <= _SMALL_POSITIONS and 4 * patches <= _SMALL_BYTES
+  patches = w.count * math.prod(w.size) * math.prod(x.shape[-2:])
+  return w.count <= _SMALL_POSITIONS and 4 * patches <= _SMALL_BYTES
 
 
 def _method(method: str | None, small: bool) -> str:
@@ -253,7 +259,7 @@ def _method(method: str | None, small: bool) -> str:
 
 def _check_floating(x: Array, kernel: Array) -> None:
   for name, a in (('x', x), ('kernel', kernel)):
-    if not jnp.issubdtype(a.dtype, jnp.floating):
+    if not jnp.issubdtype(a.dtype, jnp.floating) or a.dtype.itemsize < 2:
       raise ValueError(
         f'{name} has dtype {a.dtype}; convert it to float32, bfloat16 or '
         'float16.'
@@ -308,18 +314,15 @@ def _loop(
   """
   padded, weights = _pad(x, w), _matrices(kernel, x.dtype, kind)
   cout = weights.shape[-1 if kind == 'filters_last' else -2]
-  batch = x.shape[-1]
 
   def body(p: Array, y: Array) -> Array:
-    patch = lax.dynamic_slice(padded, *_place(p, padded, w))
-    patch = patch.reshape(-1, batch)
+    patch = _matrix(lax.dynamic_slice(padded, *_place(p, padded, w)))
     y_p = _einsum('ok,kb->ob', _weights_at(weights, p, kind), patch)
     return lax.dynamic_update_index_in_dim(y, y_p.astype(dtype), p, 0)
 
-  count = math.prod(w.positions)
-  y = jnp.zeros((count, cout, batch), dtype)
-  y = lax.fori_loop(0, count, body, y, unroll=_UNROLL)
-  return y.reshape(*w.positions, cout, batch)
+  y = jnp.zeros((w.count, cout, x.shape[-1]), dtype)
+  y = lax.fori_loop(0, w.count, body, y, unroll=_UNROLL)
+  return y.reshape(*w.positions, *y.shape[1:])
 
 
 def _loop_fwd(
@@ -337,13 +340,13 @@ def _loop_bwd(
 ) -> tuple[Array, Array]:
   x, kernel = residuals
   padded, weights = _pad(x, w), _matrices(kernel, x.dtype, kind)
-  dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
+  dy = dy.astype(x.dtype).reshape(w.count, *dy.shape[-2:])
 
   def body(p: Array, grads: tuple[Array, Array]) -> tuple[Array, Array]:
     dx, dw = grads
     start, size = _place(p, padded, w)
-    patch = lax.dynamic_slice(padded, start, size)
-    dw_p = _einsum('ob,kb->ok', dy[p], patch.reshape(-1, x.shape[-1]))
+    patch = _matrix(lax.dynamic_slice(padded, start, size))
+    dw_p = _einsum('ob,kb->ok', dy[p], patch)
     if kind == 'shared':
       dw += dw_p
     else:
@@ -358,7 +361,7 @@ def _loop_bwd(
   # product from the loop.
   wide = _wide(x.dtype)
   zeros = jnp.zeros(padded.shape, wide), jnp.zeros(weights.shape, wide)
-  dx, dw = lax.fori_loop(0, len(dy), body, zeros, unroll=_UNROLL)
+  dx, dw = lax.fori_loop(0, w.count, body, zeros, unroll=_UNROLL)
   return (
     _crop(dx, w).astype(x.dtype),
     dw.reshape(kernel.shape).astype(kernel.dtype),
@@ -377,6 +380,11 @@ def _matrices(kernel: Array, dtype: DTypeLike, kind: str) -> Array:
   rows, columns = math.prod(tail[:split]), math.prod(tail[split:])
   positions = (math.prod(head),) if lead else ()
   return kernel.astype(dtype).reshape(*positions, rows, columns)
+
+
+def _matrix(patch: Array) -> Array:
+  """Returns a patch [*window, Cin, B] as [K, B]."""
+  return patch.reshape(math.prod(patch.shape[:-1]), patch.shape[-1])
 
 
 def _weights_at(weights: Array, p: Array, kind: str) -> Array:
@@ -421,11 +429,12 @@ def _batched_bwd(
 ) -> tuple[Array, Array]:
   x, kernel = residuals
   weights = _matrices(kernel, x.dtype, 'filters_first')
-  dy = dy.astype(x.dtype).reshape(-1, *dy.shape[-2:])
+  dy = dy.astype(x.dtype).reshape(w.count, *dy.shape[-2:])
   # Patches are cut once more: writing them twice costs less than keeping them.
   dw = _einsum('pob,pkb->pok', dy, _patches(x, w))
   dpatches = _einsum('pok,pob->pkb', weights, dy).astype(x.dtype)
-  # The sum over a pixel's patches is taken in float32.
+  # Written in 16 bits where x is, to halve the traffic; summed over a pixel's
+  # patches in float32.
   wide = _wide(x.dtype)
   cut = jax.linear_transpose(
     partial(_patches, w=w), jax.ShapeDtypeStruct(x.shape, wide)
@@ -453,4 +462,4 @@ def _patches(x: Array, w: Window) -> Array:
 
   offsets = itertools.product(*map(range, w.size))
   patches = jnp.concatenate([shifted(o) for o in offsets], axis=-2)
-  return patches.reshape(-1, *patches.shape[-2:])
+  return patches.reshape(w.count, *patches.shape[-2:])

@@ -52,6 +52,11 @@ def check(config: ml_collections.ConfigDict) -> None:
       raise errors.UsageError(
         f'config.{field}={value} must be at least {least}{limit}.'
       )
+  if config.model.local_norm == 'unit' and '_local' not in config.model.name:
+    raise errors.UsageError(
+      f'config.model.local_norm=unit is for s_local and d_local, not for '
+      f'{config.model.name}; leave it at channel.'
+    )
   if config.model.kernel_size and config.model.name.endswith(('fc', 'fc3')):
     raise errors.UsageError(
       f'config.model.kernel_size={config.model.kernel_size} is for nets with '

@@ -116,15 +116,22 @@ def load_net(
     which: 'best' (by validation accuracy) or 'last'.
 
   Raises:
-    UsageError: there is no checkpoint that can be read.
+    UsageError: there is no checkpoint that can be read, or no best net yet.
   """
   folder = pathlib.Path(workdir).absolute() / FOLDER
   item = {'best': 'best', 'last': 'state'}[which]
   if exists(workdir):
     with ocp.CheckpointManager(folder) as manager:
-      args = {item: ocp.args.StandardRestore()}
-      found = _newest(manager, **args)[1][item]
-      return {name: found[name] for name in ('params', 'batch_stats')}
+      args = {
+        item: ocp.args.StandardRestore(),
+        'best_row': ocp.args.JsonRestore(),
+      }
+      items = _newest(manager, **args)[1]
+    if which == 'best' and not items['best_row']:
+      raise errors.UsageError(
+        f'{workdir} has no evaluated epoch yet; let it train on.'
+      )
+    return {name: items[item][name] for name in ('params', 'batch_stats')}
   raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
 
 
@@ -158,13 +165,19 @@ def _newest(
   )
 
 
-def match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
+def match(
+  target: PyTree,
+  restored: PyTree,
+  where: str | pathlib.Path,
+  remedy: str = 'use the config that it was made with',
+) -> PyTree:
   """Returns `restored` in the structure of `target`.
 
   Args:
     target: arrays, or their shapes and dtypes.
     restored: as nested dicts.
     where: from where it was read.
+    remedy: what to do where they differ.
 
   Raises:
     UsageError: an array is missing, too many, or of another shape or dtype.
@@ -177,7 +190,7 @@ def match(target: PyTree, restored: PyTree, where: pathlib.Path) -> PyTree:
       raise errors.UsageError(
         f'The checkpoint {where} is of another architecture or optimiser: '
         f'{name} is {_describe(b)} there, but the config asks for '
-        f'{_describe(a)}; use the config that it was made with.'
+        f'{_describe(a)}; {remedy}.'
       )
   return serialization.from_state_dict(target, restored)
 

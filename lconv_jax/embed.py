@@ -7,25 +7,27 @@ Sagun, Biroli and Bruna (Finding the Needle in the Haystack with Convolutions,
 NeurIPS 2019).
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jaxtyping import Float, PyTree
 
-from lconv_jax import batch_minor, errors, models
+from lconv_jax import batch_minor, checkpoint, errors, models
 
-Net = dict[str, PyTree]  # params and batch_stats
+Variables = dict[str, PyTree]  # params and batch_stats
 
 
 def embed(
-  net: Net,
-  source: nn.Module,
-  target: nn.Module,
+  variables: Variables,
+  source: models.Net,
+  target: models.Net,
   image_shape: tuple[int, int, int],
-) -> Net:
+) -> Variables:
   """Returns a net's parameters and statistics as those of a larger one.
 
   Args:
-    net: `params` and `batch_stats` of `source`, arrays on the host.
+    variables: `params` and `batch_stats` of `source`, arrays on the host.
     source: the net that was trained.
     target: the same net with the same or a later connectivity in the order
       CONV, LOCAL, FC; LOCAL with batch norm per unit counts as larger than
@@ -37,33 +39,57 @@ def embed(
     evaluation, to float32 rounding.
 
   Raises:
-    UsageError: the target is no larger version of the source.
+    UsageError: the target is no larger version of the source, or the variables
+      are not the source's.
   """
-  if source == target:
-    return net
   _check(source, target)
-  params, batch_stats = dict(net['params']), dict(net['batch_stats'])
+  variables = fitting(variables, source, image_shape)
+  if _order(source) == _order(target):
+    return variables
+  params, batch_stats = (dict(variables[k]) for k in ('params', 'batch_stats'))
+  to_fc = target.connectivity == 'fc'
   spatial = image_shape[:2]
   for i, stage in enumerate(source.stages, start=1):
     name, bn = f'conv{i}', f'conv{i}_bn'
     size = (stage.kernel_size, stage.kernel_size)
     w = batch_minor.window(spatial, size, stage.stride)
     kernel = np.asarray(params[name]['kernel'])
-    if source.connectivity == 'conv' != target.connectivity:
+    if source.connectivity == 'conv':
       kernel = np.broadcast_to(kernel, (*w.positions, *kernel.shape))
-    if target.connectivity == 'fc':
+    if to_fc:
       kernel = dense(kernel, w, spatial)
     params[name] = {'kernel': np.array(kernel)}
     if _per_unit(target):
       units = (*w.positions, stage.channels)
       for tree in (params, batch_stats):
+        values = {k: np.broadcast_to(v, units) for k, v in tree[bn].items()}
         tree[bn] = {
-          k: np.array(np.broadcast_to(v, units)) for k, v in tree[bn].items()
+          k: np.array(v.reshape(-1) if to_fc else v) for k, v in values.items()
         }
-        if target.connectivity == 'fc':
-          tree[bn] = {k: v.reshape(-1) for k, v in tree[bn].items()}
     spatial = w.positions
   return {'params': params, 'batch_stats': batch_stats}
+
+
+def fitting(
+  variables: Variables, net: nn.Module, image_shape: tuple[int, int, int]
+) -> Variables:
+  """Returns a net's variables, whose shapes and dtypes were compared.
+
+  Raises:
+    UsageError: they are of another net, or for images of another shape.
+  """
+  shapes = jax.eval_shape(
+    models.as_functions(net).init,
+    jax.random.key(0),
+    jnp.zeros((1, *image_shape)),
+  )
+  return checkpoint.match(
+    dict(zip(('params', 'batch_stats'), shapes, strict=True)),
+    variables,
+    'to start from',
+    f'it must be a net for {net.num_classes} classes of images of shape '
+    f'{image_shape}',
+  )
 
 
 def dense(
@@ -112,20 +138,7 @@ def _order(net: models.Net) -> tuple[int, bool]:
   return models.CONNECTIVITIES.index(net.connectivity), _per_unit(net)
 
 
-def _check(source: nn.Module, target: nn.Module) -> None:
-  same = ('stages', 'hidden', 'num_classes')
-  for net in (source, target):
-    if not isinstance(net, models.Net) or not net.stages:
-      raise errors.UsageError(
-        'Only S- and D-nets can be embedded in one another.'
-      )
-  for field in same:
-    a, b = getattr(source, field), getattr(target, field)
-    if a != b:
-      raise errors.UsageError(
-        f'A net with {field}={a} cannot become one with {field}={b}; they must '
-        'differ in nothing but CONV, LOCAL and FC.'
-      )
+def _check(source: models.Net, target: models.Net) -> None:
   a, b = _order(source), _order(target)
   if a[0] > b[0] or a[1] > b[1]:
     raise errors.UsageError(
@@ -133,3 +146,17 @@ def _check(source: nn.Module, target: nn.Module) -> None:
       f'{target.connectivity.upper()}: nets are embedded in the order CONV, '
       'LOCAL, FC, and batch norm per channel before per unit.'
     )
+  for what, of in (
+    ('channels', lambda net: [s.channels for s in net.stages]),
+    ('strides', lambda net: [s.stride for s in net.stages]),
+    ('windows', lambda net: [s.kernel_size for s in net.stages]),
+    ('hidden widths', lambda net: list(net.hidden)),
+    ('classes', lambda net: net.num_classes),
+  ):
+    if what == 'windows' and target.connectivity == 'fc':
+      continue  # they do not show in an FC net
+    if of(source) != of(target):
+      raise errors.UsageError(
+        f'A net with {what} {of(source)} cannot become one with {of(target)}: '
+        'they must differ in nothing but CONV, LOCAL and FC.'
+      )

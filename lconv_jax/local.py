@@ -11,9 +11,11 @@ layers saves the transposes by `lconv_jax.batch_minor`.
   (8, 16, 16, 4)
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -90,15 +92,16 @@ def _channels_last(
 class LocalConv(nn.Module):
   """A locally connected layer in place of `flax.linen.ConvLocal`.
 
-  It has the same fields but for dilation, groups and mask, and the same bias.
-  The kernel is [*positions, *kernel_size, Cin, features]; `from_conv_local`
-  makes it of flax's.
+  It has the same fields, but for dilation, groups, mask and `precision`:
+  float32 is multiplied as float32. The kernel is [*positions, *kernel_size,
+  Cin, features]; `from_conv_local` makes it of flax's. The bias is the same.
 
   Attributes:
     features: number of filters at every position.
     kernel_size: pixels; a sequence has one number for each spatial dimension.
     strides: pixels, a number or one for each spatial dimension.
-    padding: see `local_conv`.
+    padding: see `local_conv`; or 'CIRCULAR', 'REFLECT', and for one dimension
+      'CAUSAL', as in flax.
     use_bias: whether there is a bias [*positions, features].
     dtype: of the products and the result; None: what input and parameters
       promote to.
@@ -110,8 +113,9 @@ class LocalConv(nn.Module):
 
   features: int
   kernel_size: int | Sequence[int]
-  strides: batch_minor.Strides = 1
+  strides: batch_minor.Strides | None = 1
   padding: batch_minor.Padding = 'SAME'
+  _: dataclasses.KW_ONLY
   use_bias: bool = True
   dtype: DTypeLike | None = None
   param_dtype: DTypeLike = jnp.float32
@@ -129,7 +133,10 @@ class LocalConv(nn.Module):
         f'x of shape {x.shape} must be [..., *spatial, Cin] with a spatial '
         f'dimension for each one of kernel_size={size}.'
       )
-    w = batch_minor.window(image[:-1], size, self.strides, self.padding)
+    x, padding = x.reshape(math.prod(batch), *image), self.padding
+    if padding in _MODES:
+      x, padding = jnp.pad(x, **_borders(padding, size)), 'VALID'
+    w = batch_minor.window(x.shape[1:-1], size, self.strides or 1, padding)
     kernel = self.param(
       'kernel',
       per_position(self.kernel_init, len(size)),
@@ -141,9 +148,26 @@ class LocalConv(nn.Module):
       shape = (*w.positions, self.features)
       bias = self.param('bias', self.bias_init, shape, self.param_dtype)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = local_conv(x.reshape(-1, *image), kernel, w.strides, w.padding)
+    y = local_conv(x, kernel, w.strides, w.padding)
     y = y.reshape(*batch, *y.shape[1:])
     return y if bias is None else y + bias
+
+
+# Borders that are not zeros on all sides, by jnp.pad's names.
+_MODES = {'CIRCULAR': 'wrap', 'REFLECT': 'reflect', 'CAUSAL': 'constant'}
+
+
+def _borders(padding: str, size: Sequence[int]) -> dict[str, Any]:
+  """Returns the arguments of jnp.pad for [B, *spatial, Cin]."""
+  if padding == 'CAUSAL':
+    if len(size) != 1:
+      raise ValueError(
+        f'CAUSAL padding is for one spatial dimension, not kernel_size={size}.'
+      )
+    widths = [(size[0] - 1, 0)]
+  else:
+    widths = [((k - 1) // 2, k // 2) for k in size]
+  return {'pad_width': [(0, 0), *widths, (0, 0)], 'mode': _MODES[padding]}
 
 
 def per_position(
@@ -193,5 +217,6 @@ def from_conv_local(
       f'kernel_size={size}: that is [*positions, Cin · window, features].'
     )
   positions, features = kernel.shape[:n], kernel.shape[-1]
-  kernel = kernel.reshape(*positions, -1, *size, features)
+  channels = kernel.shape[-2] // math.prod(size)
+  kernel = kernel.reshape(*positions, channels, *size, features)
   return {**params, 'kernel': jnp.moveaxis(kernel, n, -2)}

@@ -103,6 +103,13 @@ def method(config: Mapping[str, Any]) -> str:
       words[-1] += f'/{_short(o["l1_fc"])}'  # convolutional / fc layers
   else:
     words += [o['name'].upper()]
+  # Fields that are younger than the oldest runs.
+  if model.get('kernel_size'):
+    words[0] += f' k={model["kernel_size"]}'
+  if model.get('local_norm') == 'unit':
+    words[0] += ' bn=unit'
+  if source := config.get('train', {}).get('init_from'):
+    words[0] += f' from {pathlib.Path(source).name}'
   for name, value, default in (
     ('lr', o['lr'], 0.1),
     ('momentum', o['momentum'], 0),
@@ -282,7 +289,7 @@ def _filters(
   kernel = np.asarray(params['conv1']['kernel'])
   try:
     return locality.from_kernel(kernel, tuple(done['image_shape'])), ''
-  except ValueError as e:  # conv1 shares weights
+  except ValueError as e:  # conv1 is CONV or LOCAL
     return None, str(e)
 
 

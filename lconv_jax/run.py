@@ -85,7 +85,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
   """Returns a JSON file's content; None if it is missing or cut short."""
   try:
     return json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, json.JSONDecodeError):
+  except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
     return None
 
 

@@ -67,10 +67,12 @@ def train_and_evaluate(
           raise _nothing_to_evaluate(folder)
         return _evaluate_only(trainer)
       if config.train.init_from and not restored:
-        trainer.start_from(
-          warm_start.load(
-            config, dataset.train.images.shape[1:], dataset.num_classes
-          )
+        shape = dataset.train.images.shape[1:]
+        net = warm_start.load(config, shape, dataset.num_classes)
+        trainer.start_from(net)
+        run.write_json(
+          folder / 'init_from.json',
+          warm_start.describe(config.train.init_from),
         )
       with (
         interrupt.Watch() as watch,
@@ -171,8 +173,15 @@ def _headline(
     f'{setup.program.dtype} on {parallel.device_count()} × {device}\n'
     f'{config.data.name}: {sizes["train"]:,} training, '
     f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
-    f'{folder}: {f"continues after step {now}" if now else "a new run"}'
+    f'{folder}: {_beginning(config, now)}'
   )
+
+
+def _beginning(config: ml_collections.ConfigDict, step: int) -> str:
+  if step:
+    return f'continues after step {step}'
+  source = config.train.init_from
+  return f'a new run, from the best net of {source}' if source else 'a new run'
 
 
 def _finish(
@@ -189,6 +198,8 @@ def _finish(
     'image_shape': list(trainer.setup.data.images.shape[2:]),
     'environment': run.environment(),
   }
+  if source := run.read_json(folder / 'init_from.json'):
+    result['init_from'] = source
   run.write_json(folder / 'done.json', result)
   print(
     f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '

@@ -204,15 +204,18 @@ def test_the_time_of_a_step_is_a_share_of_its_calls():
 
 
 def test_floors_are_products_and_traffic(capsys):
-  conv1, *_, fc1 = floor.layers('s', 2, batch=10)
+  conv1, fc1, fc2 = floor.layers('s', 2, batch=10)
   # 16 × 16 positions, windows of 9 × 9 × 3, 2 filters; no input gradient.
   weights = 256 * 243 * 2
   assert conv1.flop == 2 * 2 * weights * 10
-  moved = 32 * 32 * 3 * 10 + weights + 256 * 2 * 10
-  assert conv1.fused_bytes == 2 * 2 * moved + 20 * weights
+  x, y = 32 * 32 * 3 * 10, 256 * 2 * 10
+  assert conv1.fused_bytes == 2 * (2 * x + 2 * y + weights) + 24 * weights
   assert conv1.im2col_bytes == 2 * 2 * 2 * 256 * 243 * 10
   assert fc1.flop == 3 * 2 * 512 * 48 * 10
+  x, y = 512 * 10, 48 * 10
+  assert fc1.fused_bytes == 2 * (3 * x + 3 * y + 2 * 512 * 48) + 24 * 512 * 48
   assert fc1.im2col_bytes == 0
+  assert fc2.flop == 3 * 2 * 48 * 10 * 10
   floor.main(['--batch', '512'])
   out = capsys.readouterr().out
   assert out.count('step') == 3 and 'D-LOCAL, α = 15, batch 512' in out

@@ -93,20 +93,47 @@ def test_gradients_flow_to_the_zeros_as_well():
   [
     (build('s', KINDS[3]), build('s', KINDS[0]), 'FC cannot become CONV'),
     (build('s', KINDS[2]), build('s', KINDS[1]), 'per channel before per unit'),
-    (build('s', KINDS[0]), build('d', KINDS[3]), 'stages=.* cannot become'),
+    (build('s', KINDS[0]), build('d', KINDS[3]), r'channels \[2\] cannot'),
     (
       build('s', KINDS[0], base_channels=1),
       build('s', KINDS[3], base_channels=2),
-      r'channels=1.* cannot become one with .*channels=2',
+      r'channels \[1\] cannot become one with \[2\]',
+    ),
+    (
+      build('s', KINDS[0], kernel_size=5),
+      build('s', KINDS[1]),
+      r'windows \[5\] cannot become one with \[9\]',
     ),
     (
       dataclasses.replace(build('s', KINDS[0]), num_classes=3),
       build('s', KINDS[3]),
-      'num_classes=3 cannot become one with num_classes=5',
+      'classes 3 cannot become one with 5',
     ),
-    (models.ResNet18(1, 3, 5), build('s', KINDS[3]), 'Only S- and D-nets'),
   ],
 )
 def test_what_is_no_embedding_is_refused(source, target, message):
   with pytest.raises(errors.UsageError, match=f'(?s){message}'):
     embed.embed({}, source, target, SHAPE)
+
+
+def test_windows_of_any_size_become_fc():
+  source = build('s', KINDS[0], kernel_size=4)
+  net, x = trained(source)
+  target = build('s', KINDS[3])
+  embedded = jax.tree.map(jnp.asarray, embed.embed(net, source, target, SHAPE))
+  np.testing.assert_allclose(
+    forward(target)(embedded, x),
+    forward(source)(jax.tree.map(jnp.asarray, net), x),
+    rtol=1e-3,
+    atol=1e-3,
+  )
+
+
+def test_variables_of_another_net_or_image_are_refused():
+  source, target = build('s', KINDS[1]), build('s', KINDS[3])
+  net, _ = trained(source)
+  with pytest.raises(errors.UsageError, match=r'images of shape \(5, 8, 2\)'):
+    embed.embed(net, source, target, (5, 8, 2))
+  other = [build('s', k, base_channels=3) for k in (KINDS[1], KINDS[3])]
+  with pytest.raises(errors.UsageError, match=r'mean is float32\[2\]'):
+    embed.embed(net, *other, SHAPE)

@@ -26,7 +26,7 @@ MAY_IMPORT = {
   'metrics': {'host_tensorflow'},
   'progress': set(),
   'run': {'checkpoint'},
-  'embed': {'batch_minor', 'models'},
+  'embed': {'batch_minor', 'checkpoint', 'models'},
   'warm_start': {'checkpoint', 'embed', 'models', 'run'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},

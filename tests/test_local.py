@@ -174,3 +174,34 @@ def test_a_layer_for_another_rank_is_refused():
 def test_a_kernel_of_another_window_is_not_converted():
   with pytest.raises(ValueError, match=r'\(6, 6, 27, 2\).*\(5, 5\)'):
     local.from_conv_local({'kernel': jnp.ones((6, 6, 27, 2))}, (5, 5))
+
+
+@pytest.mark.parametrize(
+  ('padding', 'shape', 'size'),
+  [
+    ('CIRCULAR', (2, 6, 5, 3), (3, 4)),
+    ('REFLECT', (2, 6, 5, 3), (3, 4)),
+    ('CAUSAL', (2, 6, 3), (3,)),
+  ],
+)
+def test_borders_are_those_of_flax(padding, shape, size):
+  fields = {'features': 2, 'kernel_size': size, 'padding': padding}
+  theirs, ours = nn.ConvLocal(**fields), lconv_jax.LocalConv(**fields)
+  x = jax.random.normal(jax.random.key(0), shape)
+  y, params = theirs.init_with_output(jax.random.key(1), x)
+  params = lconv_jax.from_conv_local(params['params'], size)
+  np.testing.assert_allclose(
+    ours.apply({'params': params}, x), y, rtol=1e-4, atol=1e-4
+  )
+
+
+def test_an_empty_batch_gives_an_empty_result():
+  layer = lconv_jax.LocalConv(4, (3, 3), strides=None)
+  params = layer.init(jax.random.key(0), jnp.ones((1, 6, 6, 3)))
+  assert layer.apply(params, jnp.ones((0, 6, 6, 3))).shape == (0, 6, 6, 4)
+
+
+def test_causal_padding_is_for_one_dimension():
+  layer = lconv_jax.LocalConv(4, (3, 3), padding='CAUSAL')
+  with pytest.raises(ValueError, match=r'CAUSAL .* kernel_size=\(3, 3\)'):
+    layer.init(jax.random.key(0), jnp.ones((1, 6, 6, 3)))

@@ -174,9 +174,9 @@ CLASSES = 5
 SHAPE = (9, 8, 2)  # odd and even: SAME pads unevenly
 
 
-def conv_by_lax(x, kernel, stride):  # [o, kh, kw, i]
+def conv_by_lax(x, kernel, stride, padding='SAME'):  # [o, kh, kw, i]
   return lax.conv_general_dilated(
-    x, jnp.moveaxis(kernel, 0, -1), (stride, stride), 'SAME',
+    x, jnp.moveaxis(kernel, 0, -1), (stride, stride), padding,
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
   )  # fmt: skip
 
@@ -229,7 +229,9 @@ def resnet_by_hand(variables, x):
   }
 
   def conv(x, layer, stride=1):
-    return normalise(conv_by_lax(x, kernel[layer], stride), layer, variables)
+    pad = [(kernel[layer].shape[1] // 2,) * 2] * 2  # as in PyTorch's
+    y = conv_by_lax(x, kernel[layer], stride, pad)
+    return normalise(y, layer, variables)
 
   x = np.maximum(conv(x, 'conv1'), 0)
   for block in '2_1 2_2 3_1 3_2 4_1 4_2 5_1 5_2'.split():

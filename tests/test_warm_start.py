@@ -1,11 +1,22 @@
+import importlib
+import os
 import shutil
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 from configs import base
-from lconv_jax import checkpoint, embed, errors, models, train
+from lconv_jax import (
+  checkpoint,
+  embed,
+  errors,
+  interrupt,
+  models,
+  train,
+  warm_start,
+)
 
 SHAPE = (32, 32, 1)
 
@@ -69,9 +80,9 @@ def test_it_goes_on_without_the_other_run(conv_run, tmp_path):
 @pytest.mark.parametrize(
   ('name', 'fields', 'message'),
   [
-    ('s_fc', {'model.base_channels': 2}, 'channels=1.*channels=2'),
-    ('d_fc', {}, 'stages='),
-    ('resnet18', {}, 'Only S- and D-nets'),
+    ('s_fc', {'model.base_channels': 2}, r'channels \[1\] .* \[2\]'),
+    ('d_fc', {}, r'channels \[1\] cannot become one with \[1, 2, 2'),
+    ('resnet18', {}, 'S-CONV with α = 1 cannot become ResNet18 with α = 1'),
     (
       's_fc',
       {'data.nlgp.channels': 3},
@@ -90,18 +101,61 @@ def test_another_net_is_refused(name, fields, message, conv_run, tmp_path):
     train.train_and_evaluate(c, tmp_path)
 
 
-def test_a_folder_that_holds_no_run_is_refused(tmp_path):
-  c = config('s_fc', **{'train.init_from': str(tmp_path / 'nothing')})
-  with pytest.raises(errors.UsageError, match='nothing is no run folder'):
-    train.train_and_evaluate(c, tmp_path / 'run')
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (None, 'is no run folder'),
+    ('{', 'is no run folder'),
+    ('{"model": 3}', 'is no run folder'),
+    ('{"model": {"name": 5}}', 'config.json is damaged'),
+    ('{"model": {"name": "x"}}', "config.model.name='x' does not exist"),
+    ('{"model": {"name": "s_fc"}}', 'holds no checkpoint'),
+  ],
+)
+def test_a_folder_that_holds_no_run_is_refused(content, message, tmp_path):
+  if content:
+    (tmp_path / 'config.json').write_text(content)
+  for source in (tmp_path, tmp_path / 'config.json')[: 2 if content else 1]:
+    c = config('s_fc', **{'train.init_from': str(source)})
+    expected = message if source == tmp_path else 'is no run folder'
+    with pytest.raises(errors.UsageError, match=f'init_from=.*{expected}'):
+      warm_start.load(c, SHAPE, 2)
+
+
+def test_a_run_without_an_evaluated_epoch_is_no_start(conv_run, tmp_path):
+  original = train.Trainer.train_until
+
+  def stop_in_the_first_epoch(self, stop):
+    totals = original(self, stop)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return totals
+
+  with pytest.MonkeyPatch.context() as m:
+    m.setattr(train.Trainer, 'train_until', stop_in_the_first_epoch)
+    with pytest.raises(interrupt.Interrupted):
+      train.train_and_evaluate(config('s_conv'), tmp_path)
+  c = config('s_fc', **{'train.init_from': str(tmp_path)})
+  with pytest.raises(errors.UsageError, match='no evaluated epoch yet'):
+    warm_start.load(c, SHAPE, 2)
+
+
+def test_the_result_says_from_where_it_came(conv_run, tmp_path, capsys):
+  c = config('s_fc', **{'train.init_from': str(conv_run), 'train.epochs': 1})
+  result = train.train_and_evaluate(c, tmp_path)
+  assert f'from the best net of {conv_run}' in capsys.readouterr().out
+  source, before = result['init_from'], train.run.done(conv_run)
+  assert source['run'] == str(conv_run) and source['finished']
+  assert source['test/accuracy'] == before['best']['test/accuracy']
+  assert source['commit'] == before['environment']['commit']
 
 
 @pytest.mark.parametrize('name', models.NAMES)
 def test_every_architecture_trains(name, tmp_path):
-  c = config(name, **{'model.dropout': 0.5, 'train.epochs': 1})
+  c = importlib.import_module(f'configs.{name}').get_config('nlgp,smoke')
+  c.data.nlgp.update({'train': 150, 'test': 40})
+  c.data.validation, c.data.limit, c.model.dropout = 22, 0, 0.5
+  c.train.batch_size, c.train.epochs = 32, 1
   result = train.train_and_evaluate(c, tmp_path)
   assert np.isfinite(result['last']['train/loss'])
-  weights = result['weights']
-  assert list(weights) == list(
-    models.kernels(checkpoint.load_net(tmp_path)['params'])
-  )
+  params = checkpoint.load_net(tmp_path)['params']
+  assert list(result['weights']) == list(models.kernels(params))

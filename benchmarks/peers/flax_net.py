@@ -10,6 +10,7 @@ import ml_collections
 import numpy as np
 import optax
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
 from lconv_jax import models
@@ -23,18 +24,30 @@ class FlaxNet(nn.Module):
     hidden: widths of the hidden fully connected layers.
     num_classes: number of logits.
     shared: `nn.Conv` rather than `nn.ConvLocal`.
+    dtype: of the products.
   """
 
   stages: tuple[models.Stage, ...]
   hidden: tuple[int, ...]
   num_classes: int
   shared: bool
+  dtype: DTypeLike
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
     """Returns logits of the batch, in training."""
+    products = {
+      'dtype': self.dtype,
+      # As ours are: or a GPU would do float32 in TF32.
+      'precision': jax.lax.Precision.HIGHEST
+      if self.dtype == jnp.float32
+      else None,
+    }
     layer = nn.Conv if self.shared else nn.ConvLocal
-    norm = partial(nn.BatchNorm, use_running_average=False, momentum=0.9)
+    layer, dense = partial(layer, **products), partial(nn.Dense, **products)
+    norm = partial(
+      nn.BatchNorm, use_running_average=False, momentum=0.9, dtype=jnp.float32
+    )
     for i, (size, channels, stride) in enumerate(self.stages, start=1):
       x = layer(
         channels, (size, size), stride, use_bias=False, name=f'conv{i}'
@@ -42,9 +55,10 @@ class FlaxNet(nn.Module):
       x = nn.relu(norm(name=f'conv{i}_bn')(x))
     x = x.reshape(len(x), -1)
     for i, width in enumerate(self.hidden, start=1):
-      x = nn.Dense(width, use_bias=False, name=f'fc{i}')(x)
+      x = dense(width, use_bias=False, name=f'fc{i}')(x)
       x = nn.relu(norm(name=f'fc{i}_bn')(x))
-    return nn.Dense(self.num_classes, name=f'fc{len(self.hidden) + 1}')(x)
+    logits = dense(self.num_classes, name=f'fc{len(self.hidden) + 1}')(x)
+    return logits.astype(jnp.float32)
 
 
 def trainer(
@@ -68,7 +82,11 @@ def trainer(
     labels: [B].
   """
   peer = FlaxNet(
-    net.stages, net.hidden, net.num_classes, net.connectivity == 'conv'
+    net.stages,
+    net.hidden,
+    net.num_classes,
+    net.connectivity == 'conv',
+    net.dtype,
   )
   tx = optax.chain(
     optax.add_decayed_weights(

@@ -7,6 +7,7 @@ import ml_collections
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from lconv_jax import errors
 from lconv_jax.models.families import CONNECTIVITIES, FAMILIES, Family, Stage
 from lconv_jax.models.functions import Model, as_functions, kernels
 from lconv_jax.models.net import Net
@@ -58,7 +59,13 @@ def build(
     num_classes: number of logits.
     dtype: of the products.
     axis_name: the mapped axis over which batch norm takes its statistics.
+
+  Raises:
+    UsageError: `name` or `local_norm` does not exist.
   """
+  for field, options in (('name', NAMES), ('local_norm', LOCAL_NORMS)):
+    if model[field] not in options:
+      raise errors.unknown(f'config.model.{field}', model[field], options)
   alpha, common = model.base_channels, (dtype, bool(model.dropout), axis_name)
   if model.name == 'resnet18':
     return ResNet18(alpha, model.kernel_size or 3, num_classes, *common)

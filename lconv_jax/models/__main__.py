@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     metavar='NAME', help=f'only these: {", ".join(models.NAMES)}',
   )  # fmt: skip
   parser.add_argument(
-    '--base_channels', type=int, help="α; default: the paper's"
+    '--base_channels', type=_positive, help="α; default: the paper's"
   )
-  parser.add_argument('--image_size', type=int, default=32, help='pixels')
-  parser.add_argument('--num_classes', type=int, default=10)
+  parser.add_argument('--image_size', type=_positive, default=32, help='pixels')
+  parser.add_argument('--num_classes', type=_positive, default=10)
   args = parser.parse_args(argv)
   if not args.table:
     parser.print_help()
@@ -54,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table.text(name, rows), end='\n\n')
   print(_NOTE)
   return 0
+
+
+def _positive(word: str) -> int:
+  number = int(word)
+  if number < 1:
+    raise ValueError
+  return number
 
 
 if __name__ == '__main__':

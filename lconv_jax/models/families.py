@@ -7,7 +7,9 @@ class Stage(NamedTuple):
   """A convolution, or the layer that stands for it."""
 
   kernel_size: int  # pixels
-  channels: int  # output channels, in units of the base channels α
+  # Output channels: in units of the base channels α in `FAMILIES`, absolute in
+  # a net.
+  channels: int
   stride: int  # pixels
 
 

@@ -43,18 +43,20 @@ class Conv(nn.Module):
     size: of the square window, pixels.
     stride: pixels.
     shared: whether all positions have the same weights.
+    padding: see `batch_minor.Padding`.
   """
 
   features: int
   size: int
   stride: int = 1
   shared: bool = True
+  padding: batch_minor.Padding = 'SAME'
 
   @nn.compact
   def __call__(self, x: Float[Array, 'h w c b']) -> Float[Array, 'y x o b']:
     """Returns float32."""
     size = (self.size, self.size)
-    w = batch_minor.window(x.shape[:2], size, self.stride)
+    w = batch_minor.window(x.shape[:2], size, self.stride, self.padding)
     positions = () if self.shared else w.positions
     kernel = self.param(
       'kernel', _he_normal, (*positions, self.features, *size, x.shape[2])

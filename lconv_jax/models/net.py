@@ -24,7 +24,8 @@ class Net(nn.Module):
     local_norm: 'channel' or 'unit': what has its own statistics in the batch
       norm of LOCAL stages. FC has units, CONV channels.
     dtype: of the products.
-    dropout: whether the inputs of the last two layers are dropped.
+    dropout: whether inputs of the last two layers are dropped in training, at
+      the rate that the call is given (an array, so that grids may vary it).
     axis_name: the mapped axis over which batch norm takes its statistics.
   """
 

@@ -25,7 +25,8 @@ class ResNet18(nn.Module):
     kernel_size: pixels.
     num_classes: number of logits.
     dtype: of the products.
-    dropout: whether the inputs of the last layer are dropped.
+    dropout: whether inputs of the last layer are dropped in training, at
+      the rate that the call is given (an array, so that grids may vary it).
     axis_name: the mapped axis over which batch norm takes its statistics.
   """
 
@@ -49,7 +50,11 @@ class ResNet18(nn.Module):
       x: Array, name: str, channels: int, stride: int = 1, size: int = 0
     ) -> Array:
       size = size or self.kernel_size
-      x = Conv(channels, size, stride, name=name)(x.astype(self.dtype))
+      # As many zeros on both sides, so that strided windows are centred where
+      # their shortcut looks; SAME would move them by a pixel.
+      padding = (((size - 1) // 2, size // 2),) * 2
+      layer = Conv(channels, size, stride, padding=padding, name=name)
+      x = layer(x.astype(self.dtype))
       return batch_norm(x, 2, train, self.axis_name, f'{name}_bn')
 
     x = nn.relu(conv(jnp.moveaxis(x, 0, -1), 'conv1', self.base_channels))
