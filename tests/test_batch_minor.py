@@ -75,7 +75,7 @@ def assert_close(got, want, tolerance=1e-4):
 
 
 @pytest.mark.parametrize('method', METHODS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(case=cases(), filters_last=st.booleans())
 def test_local_conv_and_its_gradients_equal_numpy(method, case, filters_last):
   x, kernel, dy, strides, padding, w = arrays(case)
@@ -93,7 +93,7 @@ def test_local_conv_and_its_gradients_equal_numpy(method, case, filters_last):
 
 
 @pytest.mark.parametrize('method', METHODS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(case=cases())
 def test_conv_and_its_gradients_equal_lax(method, case):
   x, kernel, dy, strides, padding, w = arrays(case)

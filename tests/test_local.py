@@ -43,7 +43,7 @@ def grads_of(module, params, x):
   return y, *grads
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(case=cases())
 def test_local_conv_replaces_flaxs(case):
   shape, fields = case
@@ -67,7 +67,7 @@ def test_local_conv_replaces_flaxs(case):
   )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(case=cases())
 def test_shared_filters_make_it_a_convolution(case):
   shape, f = case
