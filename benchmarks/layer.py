@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from lconv_jax import batch_minor
+from lconv_jax import windows
 
 # Of the largest number: float32's rounding is a hundredth of it.
 _TOLERANCE = 1e-4
@@ -21,7 +21,7 @@ class Problem(NamedTuple):
   x: Float[np.ndarray, 'b h w cin']
   kernel: Float[np.ndarray, 'ho wo kh kw cin cout']
   dy: Float[np.ndarray, 'b ho wo cout']
-  window: batch_minor.Window
+  window: windows.Window
   input_gradient: bool  # whether anybody needs it: not of a net's first layer
 
 
@@ -46,7 +46,7 @@ class WrongResultError(Exception):
 def problem(
   shape: Sequence[int],
   filters: int,
-  window: batch_minor.Window,
+  window: windows.Window,
   input_gradient: bool = True,
 ) -> Problem:
   """Returns random arrays for images of shape [B, H, W, Cin]."""

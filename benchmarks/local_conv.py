@@ -25,7 +25,7 @@ import numpy as np
 import lconv_jax
 from benchmarks import interleave, layer
 from benchmarks.peers import flax_layer
-from lconv_jax import batch_minor, models
+from lconv_jax import batch_minor, models, windows
 
 Makers = dict[str, Callable[[layer.Problem], layer.Candidate]]
 
@@ -138,7 +138,7 @@ def measure(
   problem = layer.problem(
     (labels['batch'], *image, spec.channels),
     spec.filters,
-    batch_minor.window(image, size, spec.stride),
+    windows.window(image, size, spec.stride),
     input_gradient=not spec.first,
   )
   candidates = {name: make(problem) for name, make in makers.items()}

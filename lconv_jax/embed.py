@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Float, PyTree
 
-from lconv_jax import batch_minor, checkpoint, errors, models
+from lconv_jax import checkpoint, errors, models, windows
 
 Variables = dict[str, PyTree]  # params and batch_stats
 
@@ -52,7 +52,7 @@ def embed(
   for i, stage in enumerate(source.stages, start=1):
     name, bn = f'conv{i}', f'conv{i}_bn'
     size = (stage.kernel_size, stage.kernel_size)
-    w = batch_minor.window(spatial, size, stage.stride)
+    w = windows.window(spatial, size, stage.stride)
     kernel = np.asarray(params[name]['kernel'])
     if source.connectivity == 'conv':
       kernel = np.broadcast_to(kernel, (*w.positions, *kernel.shape))
@@ -94,7 +94,7 @@ def fitting(
 
 def dense(
   kernel: Float[np.ndarray, 'y x o kh kw i'],
-  w: batch_minor.Window,
+  w: windows.Window,
   spatial: tuple[int, int],
 ) -> Float[np.ndarray, 'inputs outputs']:
   """Returns a LOCAL layer's kernel as that of a dense layer.

@@ -23,14 +23,14 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, Num
 
-from lconv_jax import batch_minor
+from lconv_jax import batch_minor, windows
 
 
 def local_conv(
   x: Num[Array, 'b *spatial cin'],
   kernel: Num[Array, '*positions_and_window kernel_cin cout'],
-  strides: batch_minor.Strides = 1,
-  padding: batch_minor.Padding = 'SAME',
+  strides: windows.Strides = 1,
+  padding: windows.Padding = 'SAME',
   preferred_element_type: DTypeLike | None = None,
   method: str | None = None,
 ) -> Float[Array, 'b *positions cout']:
@@ -64,8 +64,8 @@ def local_conv(
       f'of shape {kernel.shape} [Ho, Wo, Kh, Kw, Cin, Cout] or '
       '[Wo, Kw, Cin, Cout].'
     )
-  w = batch_minor.window(x.shape[1:-1], kernel.shape[n:-2], strides, padding)
-  batch_minor.check_fit(x, kernel, w, (x.shape[-1], kernel.shape[-2]))
+  w = windows.window(x.shape[1:-1], kernel.shape[n:-2], strides, padding)
+  windows.check_fit(x, kernel, w, (x.shape[-1], kernel.shape[-2]))
   return _channels_last(x, kernel, w, preferred_element_type, method)
 
 
@@ -73,7 +73,7 @@ def local_conv(
 def _channels_last(
   x: Array,
   kernel: Array,
-  w: batch_minor.Window,
+  w: windows.Window,
   preferred_element_type: DTypeLike | None,
   method: str | None,
 ) -> Array:
@@ -113,8 +113,8 @@ class LocalConv(nn.Module):
 
   features: int
   kernel_size: int | Sequence[int]
-  strides: batch_minor.Strides | None = 1
-  padding: batch_minor.Padding = 'SAME'
+  strides: windows.Strides | None = 1
+  padding: windows.Padding = 'SAME'
   _: dataclasses.KW_ONLY
   use_bias: bool = True
   dtype: DTypeLike | None = None
@@ -136,7 +136,7 @@ class LocalConv(nn.Module):
     x, padding = x.reshape(math.prod(batch), *image), self.padding
     if padding in _MODES:
       x, padding = jnp.pad(x, **_borders(padding, size)), 'VALID'
-    w = batch_minor.window(x.shape[1:-1], size, self.strides or 1, padding)
+    w = windows.window(x.shape[1:-1], size, self.strides or 1, padding)
     kernel = self.param(
       'kernel',
       per_position(self.kernel_init, len(size)),

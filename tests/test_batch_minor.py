@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from lconv_jax import batch_minor
+from lconv_jax import batch_minor, windows
 
 METHODS = batch_minor.METHODS
 
@@ -34,7 +34,7 @@ def cases(draw):
 def arrays(case):
   """x, kernel, dy as NumPy float64, strides, padding, window."""
   spatial, size, strides, padding, (cin, cout, b), seed = case
-  w = batch_minor.window(spatial, size, strides, padding)
+  w = windows.window(spatial, size, strides, padding)
   rs = np.random.RandomState(seed)
   x = rs.randn(*spatial, cin, b)
   kernel = rs.randn(*w.positions, cout, *size, cin)
@@ -125,9 +125,9 @@ def test_conv_and_its_gradients_equal_lax(method, case):
 def test_window_agrees_with_lax(size, length, stride, padding):
   if padding == 'VALID' and length < size:
     with pytest.raises(ValueError, match='does not fit'):
-      batch_minor.window((length,), (size,), stride, padding)
+      windows.window((length,), (size,), stride, padding)
     return
-  w = batch_minor.window((length,), (size,), stride, padding)
+  w = windows.window((length,), (size,), stride, padding)
   y = lax.conv_general_dilated(
     jnp.ones((1, 1, length)), jnp.ones((1, 1, size)), (stride,),
     padding.upper(),

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import floor, interleave, layer, local_conv, step
 from benchmarks.peers import flax_layer, flax_net
-from lconv_jax import batch_minor
+from lconv_jax import windows
 
 JAX = ['batch_minor', 'local_conv', 'flax']
 TORCH = ['torch unfold', 'torch best']
@@ -93,7 +93,7 @@ def test_a_wrong_peer_is_refused(which, spoil, message, monkeypatch, tmp_path):
 def test_peers_compute_any_layer(
   spatial, size, strides, padding, input_gradient, candidates
 ):
-  w = batch_minor.window(spatial, size, strides, padding)
+  w = windows.window(spatial, size, strides, padding)
   problem = layer.problem((3, *spatial, 4), 5, w, input_gradient)
   makers = local_conv.makers()
   assert list(makers) == candidates

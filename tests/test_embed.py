@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import base
-from lconv_jax import batch_minor, embed, errors, models
+from lconv_jax import embed, errors, models, windows
 
 SHAPE, CLASSES = (9, 8, 2), 5  # odd and even: SAME pads unevenly
 KINDS = [
@@ -65,7 +65,7 @@ def test_an_embedded_net_gives_the_same_logits(family, source, target, alpha):
 
 
 def test_a_dense_layer_of_a_local_one_is_zero_outside_of_the_windows():
-  w = batch_minor.window((5, 5), (3, 3), 2)
+  w = windows.window((5, 5), (3, 3), 2)
   kernel = np.ones((*w.positions, 1, 3, 3, 1), np.float32)
   columns = embed.dense(kernel, w, (5, 5)).T.reshape(*w.positions, 5, 5)
   np.testing.assert_array_equal(columns[0, 0], np.pad(np.ones((2, 2)), (0, 3)))

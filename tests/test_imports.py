@@ -11,13 +11,14 @@ PACKAGE = ROOT / 'lconv_jax'
 # Errors are the one thing that everybody may name.
 ANYONE = {'errors'}
 LEAVES = {
-  'augment', 'batch_minor', 'cache', 'errors', 'host_tensorflow', 'interrupt',
-  'lasso', 'locality', 'parallel', 'precision', 'synthetic',
+  'augment', 'cache', 'errors', 'host_tensorflow', 'interrupt',
+  'lasso', 'locality', 'parallel', 'precision', 'synthetic', 'windows',
 }  # fmt: skip
 MAY_IMPORT = {
   '__init__': {'lasso', 'local'},
-  'local': {'batch_minor'},
-  'models': {'batch_minor', 'precision'},
+  'batch_minor': {'windows'},
+  'local': {'batch_minor', 'windows'},
+  'models': {'batch_minor', 'precision', 'windows'},
   'optim': {'lasso'},
   'prepared': {'host_tensorflow'},
   'data': {'cache', 'prepared', 'synthetic'},
@@ -26,7 +27,7 @@ MAY_IMPORT = {
   'metrics': {'host_tensorflow'},
   'progress': set(),
   'run': {'checkpoint'},
-  'embed': {'batch_minor', 'checkpoint', 'models'},
+  'embed': {'checkpoint', 'models', 'windows'},
   'warm_start': {'checkpoint', 'embed', 'models', 'run'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},

@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 from configs import base
-from lconv_jax import batch_minor, check, errors, models
+from lconv_jax import check, errors, models, windows
 from lconv_jax.models import __main__, layers, table
 
 
@@ -183,7 +183,7 @@ def conv_by_lax(x, kernel, stride, padding='SAME'):  # [o, kh, kw, i]
 
 def local_by_numpy(x, kernel, stride):  # [y, x, o, kh, kw, i]
   y, v, _, kh, kw, _ = kernel.shape
-  w = batch_minor.window(x.shape[1:3], (kh, kw), stride)
+  w = windows.window(x.shape[1:3], (kh, kw), stride)
   x = np.pad(x, ((0, 0), *w.padding, (0, 0)))
   columns = [
     np.einsum(

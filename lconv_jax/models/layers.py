@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from lconv_jax import batch_minor, precision
+from lconv_jax import batch_minor, precision, windows
 
 
 class Dense(nn.Module):
@@ -43,20 +43,20 @@ class Conv(nn.Module):
     size: of the square window, pixels.
     stride: pixels.
     shared: whether all positions have the same weights.
-    padding: see `batch_minor.Padding`.
+    padding: see `windows.Padding`.
   """
 
   features: int
   size: int
   stride: int = 1
   shared: bool = True
-  padding: batch_minor.Padding = 'SAME'
+  padding: windows.Padding = 'SAME'
 
   @nn.compact
   def __call__(self, x: Float[Array, 'h w c b']) -> Float[Array, 'y x o b']:
     """Returns float32."""
     size = (self.size, self.size)
-    w = batch_minor.window(x.shape[:2], size, self.stride, self.padding)
+    w = windows.window(x.shape[:2], size, self.stride, self.padding)
     positions = () if self.shared else w.positions
     kernel = self.param(
       'kernel', _he_normal, (*positions, self.features, *size, x.shape[2])

@@ -1,0 +1,102 @@
+"""How a window moves over an image: sizes, strides, padding, positions."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jax import lax
+from jaxtyping import Array
+
+# str: 'SAME', 'VALID' or 'SAME_LOWER'; int: zeros on every side; or one int or
+# (before, after) pair for each spatial dimension.
+Padding = str | int | Sequence[int | Sequence[int]]
+Strides = int | Sequence[int]
+
+
+class Window(NamedTuple):
+  """How a window moves over an image; one entry per spatial dimension."""
+
+  size: tuple[int, ...]  # pixels
+  strides: tuple[int, ...]  # pixels
+  padding: tuple[tuple[int, int], ...]  # zeros before and after
+  positions: tuple[int, ...]  # of the window, that is, the output's shape
+
+  @property
+  def count(self) -> int:
+    """The number of positions."""
+    return math.prod(self.positions)
+
+
+def window(
+  spatial: Sequence[int],
+  size: Sequence[int],
+  strides: Strides = 1,
+  padding: Padding = 'SAME',
+) -> Window:
+  """Returns how a window of some size moves over an image.
+
+  Args:
+    spatial: the image's shape without channels.
+    size: the window's shape.
+    strides: one for all dimensions, or one for each.
+    padding: see `Padding`; strings as in `lax.conv`.
+
+  Raises:
+    ValueError: strides or padding are not for such an image, or the window
+      does not fit into it.
+  """
+  spatial, size = tuple(spatial), tuple(size)
+  n = len(spatial)
+  strides = (strides,) * n if isinstance(strides, int) else tuple(strides)
+  if len(strides) != n or min(strides) < 1:
+    raise ValueError(
+      f'strides={strides} must be {n} positive numbers, one for each dimension '
+      f'of an image of shape {spatial}.'
+    )
+  if isinstance(padding, str):
+    try:
+      padding = lax.padtype_to_pads(spatial, size, strides, padding.upper())
+    except (RuntimeError, ValueError) as e:
+      raise ValueError(
+        f'padding={padding!r} does not exist; valid: SAME, VALID, SAME_LOWER, '
+        'a number, or a number or pair for each spatial dimension.'
+      ) from e
+  elif isinstance(padding, int):
+    padding = (padding,) * n
+  pads = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
+  if len(pads) != n or any(len(p) != 2 or min(p) < 0 for p in pads):
+    raise ValueError(
+      f'padding={pads} must be {n} pairs (before, after), none negative, one '
+      f'for each dimension of an image of shape {spatial}.'
+    )
+  positions = tuple(
+    (s + sum(p) - k) // stride + 1
+    for s, p, k, stride in zip(spatial, pads, size, strides, strict=True)
+  )
+  if min(size) < 1 or min(positions) < 1:
+    raise ValueError(
+      f'A window of shape {size} does not fit into an image of shape {spatial} '
+      f'with padding {pads}.'
+    )
+  return Window(size, strides, pads, positions)
+
+
+def check_fit(
+  x: Array, kernel: Array, w: Window, channels: tuple[int, int]
+) -> None:
+  """Raises a ValueError where a kernel is for other positions or channels.
+
+  Args:
+    x: the image; only its shape is used.
+    kernel: its leading axes are the positions.
+    w: how the window moves over the image.
+    channels: of the image, and of the kernel's input.
+  """
+  positions = kernel.shape[: len(w.positions)]
+  if positions != w.positions or channels[0] != channels[1]:
+    raise ValueError(
+      f'kernel of shape {kernel.shape} has weights for positions {positions} '
+      f'and {channels[1]} channels, but x of shape {x.shape} with strides '
+      f'{w.strides} and padding {w.padding} has positions {w.positions} and '
+      f'{channels[0]} channels.'
+    )
