@@ -24,6 +24,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['lconv_jax', 'lconv_jax.*']),
+  package_data={'lconv_jax.augment': ['policies/*']},
   install_requires=[
     'absl-py',
     'array_record',  # the file format that tfds reads without TensorFlow

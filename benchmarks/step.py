@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import interleave, layer
 from benchmarks.peers import flax_net
 from configs import base
-from lconv_jax import models, optim, parallel, precision, program
+from lconv_jax import augment, models, optim, parallel, precision, program
 
 CASES = {
   's_conv': 32,
@@ -54,7 +54,7 @@ def candidates(
     model=models.as_functions(net),
     structure=optim.Structure.from_config(c, _STEPS),
     dtype=dtype,
-    augment='none',
+    augment=augment.Pipeline(),
     num_train=batch,  # an epoch is one step
     batch_size=batch,
     num_devices=1,

@@ -37,8 +37,16 @@ def base() -> ml_collections.ConfigDict:
   d.dir = ''  # tfds data_dir; '': $TFDS_DATA_DIR or ~/tensorflow_datasets
   d.validation = 5000  # training images held out, stratified by class
   d.limit = 0  # training images used after the hold-out; 0: all of them
-  # none | flip_crop. The paper has Fast AutoAugment (A.2), not here yet.
-  d.augment = 'flip_crop'
+  # none | flip_crop | fast_autoaugment (A.2; Lim et al., NeurIPS 2019): policy,
+  # crop, flip, normalisation, cutout. The next four fields are its parts.
+  d.augment = 'fast_autoaugment'
+  # fa_reduced_cifar10 | fa_reduced_svhn | a path to a .json file; '': the one
+  # that Lim et al. found for the data set
+  d.policy = ''
+  d.crop = 4  # black pixels on every side before a random crop; 0: no crop
+  d.flip = True  # left to right, with probability 1/2
+  d.cutout = 16  # side of a square of zeros, pixels (SVHN: 20); 0: none
+  d.normalise = True  # pixels to zero mean and unit variance per channel
   # Used by data.name=nlgp alone, images drawn on the spot (Ingrosso & Goldt,
   # PNAS 2022): erf(gain z / √2) of Gaussian fields z with covariance
   # exp(-d²/ξ²); one class for each ξ.
@@ -86,6 +94,7 @@ def cifar100(c: ml_collections.ConfigDict) -> None:
 def svhn_cropped(c: ml_collections.ConfigDict) -> None:
   """SVHN, cropped digits, without `extra`: 73,257 + 26,032 images."""
   c.data.name = 'svhn_cropped'
+  c.data.cutout = 20  # as Lim et al.
 
 
 def nlgp(c: ml_collections.ConfigDict) -> None:

@@ -23,6 +23,8 @@ AT_LEAST = {
   'model.dropout': 0,
   'data.validation': 0,
   'data.limit': 0,
+  'data.crop': 0,
+  'data.cutout': 0,
   'optim.lr': 0,
   'optim.momentum': 0,
   'optim.weight_decay': 0,
@@ -52,6 +54,8 @@ def check(config: ml_collections.ConfigDict) -> None:
       raise errors.UsageError(
         f'config.{field}={value} must be at least {least}{limit}.'
       )
+  if config.data.policy:
+    augment.load_policy(config.data.policy)
   if config.model.local_norm == 'unit' and '_local' not in config.model.name:
     raise errors.UsageError(
       f'config.model.local_norm=unit is for s_local and d_local, not for '

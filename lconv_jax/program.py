@@ -55,7 +55,7 @@ class Program:
   model: models.Model
   structure: optim.Structure
   dtype: DTypeLike  # of matrix products
-  augment: str  # one of augment.NAMES
+  augment: augment.Pipeline
   num_train: int  # training images are data.images[:num_train]
   batch_size: int  # over all devices
   num_devices: int
@@ -131,10 +131,10 @@ class Program:
     numbers.
     """
     images, labels = data.images[index], data.labels[index]
-    if self.augment == 'flip_crop':
-      key = jax.random.fold_in(_rng(hyper, AUGMENT), state.step)
-      images = augment.flip_crop(key, images, index)
-    x = normalise(images, data, self.dtype)
+    key = jax.random.fold_in(_rng(hyper, AUGMENT), state.step)
+    x = self.augment(
+      key, images, index, lambda images: normalise(images, data, self.dtype)
+    )
     rngs = {'dropout': jax.random.fold_in(_rng(hyper, DROPOUT), state.step)}
     scaled = self.dtype == jnp.float16
     scale = state.loss_scale.scale if scaled else 1.0

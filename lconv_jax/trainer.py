@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from lconv_jax import (
+  augment,
   check,
   checkpoint,
   data,
@@ -37,7 +38,8 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   Raises:
     UsageError: the batch does not fit devices or data.
   """
-  num_train = len(dataset.train.labels)
+  images = dataset.train.images
+  num_train = len(images)
   num_devices = parallel.device_count()
   check.check_batch(config.train.batch_size, num_devices)
   if config.train.epochs:
@@ -50,7 +52,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   dtype = precision.compute_dtype(config.precision)
   module = models.build(
     config.model,
-    dataset.train.images.shape[1:],
+    images.shape[1:],
     dataset.num_classes,
     dtype,
     parallel.AXIS,
@@ -60,18 +62,19 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     model=models.as_functions(module),
     structure=optim.Structure.from_config(config, steps),
     dtype=dtype,
-    augment=config.data.augment,
+    augment=augment.from_config(config.data, images.shape[1:]),
     num_train=num_train,
     batch_size=config.train.batch_size,
     num_devices=num_devices,
   )
   parts = {s: getattr(dataset, s) for s in ('train', 'validation', 'test')}
   ends = np.cumsum([len(part.labels) for part in parts.values()]).tolist()
+  normalise = config.data.normalise
   arrays = program.Data(
     np.concatenate([part.images for part in parts.values()]),
     np.concatenate([part.labels for part in parts.values()]),
-    dataset.mean,
-    dataset.std,
+    dataset.mean if normalise else np.zeros_like(dataset.mean),
+    dataset.std if normalise else np.ones_like(dataset.std),
   )
   return Setup(
     built,

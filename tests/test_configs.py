@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 from configs import base
-from lconv_jax import check, errors, models, optim
+from lconv_jax import augment, check, errors, models, optim
+from lconv_jax.augment import policy
 
 FILES = [
   p.stem
@@ -37,6 +38,14 @@ def test_s_fc_is_the_papers_setting():
   assert o.momentum == o.weight_decay == 0
 
 
+@pytest.mark.parametrize('name', set(FILES) - {'demo', 's_fc_small'})
+def test_the_papers_configs_use_fast_autoaugment(name):
+  c = importlib.import_module(f'configs.{name}').get_config('svhn_cropped')
+  assert augment.from_config(c.data, (32, 32, 3)) == augment.Pipeline(
+    policy.load('fa_reduced_svhn'), padding=4, flip=True, cutout=20
+  )
+
+
 def test_choices_are_applied_in_order():
   c = base.choose(base.base(), 'cifar100,sgd,smoke')
   assert (c.data.name, c.optim.name, c.train.epochs) == ('cifar100', 'sgd', 2)
@@ -53,7 +62,9 @@ def test_a_misspelt_choice_names_the_nearest():
     ('optim.name', 'sdg', 'Did you mean sgd'),
     ('model.name', 's-fc', 'Did you mean s_fc'),
     ('data.name', 'cifar', 'Did you mean cifar10'),
-    ('data.augment', 'fast_autoaugment', 'Valid: none, flip_crop'),
+    ('data.augment', 'autoaugment', 'Did you mean fast_autoaugment'),
+    ('data.policy', 'fa_svhn', 'Did you mean fa_reduced_svhn'),
+    ('data.crop', -1, 'at least 0'),
     ('precision', 'fp16', 'float16'),
     ('optim.lr', float('nan'), 'at least 0'),
     ('optim.lr', float('inf'), 'finite'),

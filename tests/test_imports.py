@@ -32,8 +32,8 @@ MAY_IMPORT = {
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},
   'trainer': {
-    'check', 'checkpoint', 'data', 'models', 'optim', 'parallel', 'precision',
-    'program',
+    'augment', 'check', 'checkpoint', 'data', 'models', 'optim', 'parallel',
+    'precision', 'program',
   },
   'train': {
     'check', 'checkpoint', 'data', 'interrupt', 'metrics', 'parallel',

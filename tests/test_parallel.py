@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Five steps of a net with flips, crops and dropout on global batches of 16;
+# Five steps of a net with Fast AutoAugment and dropout on global batches of 16;
 # then the evaluation of 37 images.
 SCRIPT = """
 import json, sys
@@ -24,8 +24,8 @@ c = base.base()
 base.nlgp(c)
 c.model.name = sys.argv[1]
 c.model.base_channels, c.model.dropout = 1, 0.25
-c.data.nlgp.update({'train': 117, 'test': 37})
-c.data.validation, c.data.augment = 37, 'flip_crop'
+c.data.nlgp.update({'train': 117, 'test': 37, 'channels': 3})
+c.data.validation, c.data.augment = 37, 'fast_autoaugment'
 c.optim.update({'l1_conv': 1e-3, 'l1_fc': 1e-3, 'beta': 5.0})
 c.train.batch_size, c.train.epochs = 16, 2
 t = trainer.Trainer(trainer.setup(c, data.load(c.data)))

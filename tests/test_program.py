@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from configs import base
-from lconv_jax import models, optim, parallel, precision, program
+from lconv_jax import augment, models, optim, parallel, precision, program
+from lconv_jax.augment import policy
 
 CLASSES = 4
 TRAIN, TOTAL = 40, 63  # training images, images
-SHAPE = (4, 4, 2)
+SHAPE = (4, 4, 3)
+AUGMENT = {
+  'none': augment.Pipeline(),
+  'flip_crop': augment.Pipeline(padding=4, flip=True),
+  'policy': augment.Pipeline(policy.load('fa_reduced_svhn'), cutout=2),
+}
 
 
 def config(**optim_fields):
@@ -20,14 +26,14 @@ def config(**optim_fields):
   return c
 
 
-def make(c, dtype='float32', augment='none', batch_size=8, steps=10):
+def make(c, dtype='float32', kind='none', batch_size=8, steps=10):
   dtype = precision.compute_dtype(dtype)
   module = models.build(c.model, SHAPE, CLASSES, dtype, parallel.AXIS)
   return program.Program(
     model=models.as_functions(module),
     structure=optim.Structure.from_config(c, steps),
     dtype=dtype,
-    augment=augment,
+    augment=AUGMENT[kind],
     num_train=TRAIN,
     batch_size=batch_size,
     num_devices=1,
@@ -40,8 +46,8 @@ def data():
   return program.Data(
     jnp.uint8(rs.randint(0, 256, (TOTAL, *SHAPE))),
     jnp.int32(rs.randint(0, CLASSES, TOTAL)),
-    jnp.float32([0.4, 0.5]),
-    jnp.float32([0.2, 0.3]),
+    jnp.float32([0.4, 0.5, 0.6]),
+    jnp.float32([0.2, 0.3, 0.25]),
   )
 
 
@@ -168,7 +174,8 @@ def test_the_seed_changes_the_order_alone_too(data):
 def test_augmentation_and_dropout_take_part_in_a_step(data):
   c = config(name='sgd')
   plain = one_step(c, data)
-  assert changed(plain.params, one_step(c, data, augment='flip_crop').params)
+  for kind in ('flip_crop', 'policy'):
+    assert changed(plain.params, one_step(c, data, kind=kind).params)
   c.model.dropout = 0.5
   dropped = one_step(c, data)
   assert changed(plain.params, dropped.params)
@@ -176,11 +183,11 @@ def test_augmentation_and_dropout_take_part_in_a_step(data):
   assert changed(dropped.params, one_step(c, data, rate).params)
 
 
-@pytest.mark.parametrize('kind', ['none', 'flip_crop', 'dropout'])
+@pytest.mark.parametrize('kind', ['none', 'flip_crop', 'policy', 'dropout'])
 def test_random_choices_are_made_anew_in_each_step(kind, data):
   c = config(name='sgd', lr=0.0)
   c.model.dropout = 0.5 if kind == 'dropout' else 0.0
-  p = make(c, augment='flip_crop' if kind == 'flip_crop' else 'none')
+  p = make(c, kind=kind if kind in AUGMENT else 'none')
   state, hyper = start(p, c, data)
   losses = [0.0]
   for _ in range(2):
@@ -190,11 +197,14 @@ def test_random_choices_are_made_anew_in_each_step(kind, data):
   assert same == (kind == 'none')
 
 
-@pytest.mark.parametrize('model', ['s_fc', 's_local', 's_conv'])
-def test_grid_points_side_by_side_are_single_runs(model, data):
+@pytest.mark.parametrize(
+  ('model', 'kind'),
+  [('s_fc', 'policy'), ('s_local', 'flip_crop'), ('s_conv', 'flip_crop')],
+)
+def test_grid_points_side_by_side_are_single_runs(model, kind, data):
   c = config(name='beta_lasso')
   c.model.name = model
-  p = make(c, augment='flip_crop')
+  p = make(c, kind=kind)
   hypers = []
   for seed, l1, beta in ((0, 1e-3, 5.0), (3, 1e-2, 1.0)):
     c.seed = seed
@@ -210,7 +220,7 @@ def test_grid_points_side_by_side_are_single_runs(model, data):
   for i, hyper in enumerate(hypers):
     jax.tree.map(
       lambda a, b, i=i: np.testing.assert_allclose(
-        a[i], b, rtol=1e-4, atol=1e-5
+        a[i], b, rtol=1e-3, atol=5e-5
       ),
       both,
       mapped(train, hyper),
@@ -243,7 +253,7 @@ def test_an_epoch_sees_each_training_image_once_and_no_other(data):
 
 def test_chunks_of_any_length_give_the_same_bits(data):
   c = config(name='beta_lasso')
-  p = make(c, augment='flip_crop')
+  p = make(c, kind='policy')
   chunk = parallel.pmap(p.train_chunk)
   state, hyper = start(p, c, data)
   args = parallel.replicate(jax.tree.map(np.asarray, (hyper, data)))

@@ -1,7 +1,7 @@
 """Augmentation of image batches on the device."""
 
-from lconv_jax.augment.standard import flip_crop
+from lconv_jax.augment.apply import OPS, apply_op
+from lconv_jax.augment.pipeline import NAMES, Pipeline, from_config
+from lconv_jax.augment.policy import load as load_policy
 
-__all__ = ['NAMES', 'flip_crop']
-
-NAMES = ('none', 'flip_crop')  # of config.data.augment
+__all__ = ['NAMES', 'OPS', 'Pipeline', 'apply_op', 'from_config', 'load_policy']

@@ -1,42 +1,53 @@
-"""Random horizontal flip, and random crop of the padded image."""
+"""Crop, flip and cutout, as everybody does them on CIFAR-10."""
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Integer, Key, UInt8
-
-PADDING = 4  # black pixels on every side
+from jaxtyping import Array, Bool, Float, Integer, UInt8
 
 
-def flip_crop(
-  key: Key[Array, ''],
+def crop_flip(
   images: UInt8[Array, 'b h w c'],
-  index: Integer[Array, ' b'],
+  shift: Integer[Array, 'b 2'],
+  flip: Bool[Array, ' b'],
 ) -> UInt8[Array, 'b h w c']:
-  """Flips half of the images, then shifts each by up to 4 pixels.
+  """Moves images, black pixels coming in, then mirrors some left to right.
 
   Args:
-    key: of the step.
     images: a batch.
-    index: of each image in the data set. What happens to an image depends on
-      the key and on its index only, not on its place in the batch.
-
-  Returns:
-    The images; what comes from outside is black.
+    shift: rows up and columns to the left. Padding by p pixels and cropping at
+      (y, x) of the padded image shifts by (y - p, x - p).
+    flip: which images to mirror.
   """
-  _, height, width, _ = images.shape
-  keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-  bits = jax.vmap(lambda k: jax.random.bits(k, (3,)))(keys)
-  span = jnp.uint32(2 * PADDING + 1)
-  shift = (bits[:, :2] % span).astype(jnp.int32) - PADDING
-  flip = (bits[:, 2] >> 31).astype(bool)
-
+  batch, height, width, _ = images.shape
+  x = jnp.arange(width)
+  x = jnp.where(flip[:, None], width - 1 - x, x)
   rows = jnp.arange(height) + shift[:, :1]  # source of each row, [b, h]
-  columns = jnp.arange(width) + shift[:, 1:]
+  columns = x + shift[:, 1:]
   inside = _inside(rows, height)[:, :, None] & _inside(columns, width)[:, None]
-  columns = jnp.where(flip[:, None], width - 1 - columns, columns)
-  batch = jnp.arange(len(images))[:, None, None]
-  moved = images.at[batch, rows[:, :, None], columns[:, None]].get(mode='clip')
+  rows, columns = rows[:, :, None], columns[:, None]
+  moved = images.at[jnp.arange(batch)[:, None, None], rows, columns].get(
+    mode='clip'
+  )
   return jnp.where(inside[..., None], moved, 0)
+
+
+def erase(
+  x: Float[Array, 'b h w c'], centre: Integer[Array, 'b 2'], size: int
+) -> Float[Array, 'b h w c']:
+  """Sets a square of each image to zero (DeVries & Taylor 2017).
+
+  Args:
+    x: normalised images, whose mean is zero.
+    centre: row and column; what of the square lies outside is clipped.
+    size: pixels; the square goes from centre - size // 2 to
+      centre + size // 2 - 1, so that an odd size counts as one less.
+  """
+  _, height, width, _ = x.shape
+  half = size // 2
+  rows = jnp.arange(height) - centre[:, :1] + half
+  columns = jnp.arange(width) - centre[:, 1:] + half
+  rows, columns = _inside(rows, 2 * half), _inside(columns, 2 * half)
+  inside = rows[:, :, None] & columns[:, None]
+  return jnp.where(inside[..., None], 0, x)
 
 
 def _inside(i: Array, size: int) -> Array:

@@ -1,0 +1,182 @@
+"""Augmentation of a batch: policy, crop, flip, normalisation, cutout.
+
+In the order and with the probabilities of Lim et al.'s code. What happens to an
+image depends on the key and on its index in the data set, and on nothing else.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from jaxtyping import Array, Bool, Float, Integer, Key, UInt8
+
+from lconv_jax import errors
+from lconv_jax.augment import apply, standard
+from lconv_jax.augment import policy as policies
+from lconv_jax.augment.switch import switch
+
+NAMES = ('none', 'flip_crop', 'fast_autoaugment')  # of config.data.augment
+
+_FIELDS = 6  # random words of an image, and of each step of its sub-policy
+_STEP_FIELDS = 4
+
+
+class Choices(NamedTuple):
+  """What chance decided for each image."""
+
+  sub_policy: Integer[Array, ' b']
+  use: Bool[Array, 'b t']  # whether each step of the sub-policy is applied
+  mirror: Bool[Array, 'b t']  # whether with the opposite sign
+  # x and y of the policy's own Cutout, in 2^-16 pixel
+  centre: Integer[Array, 'b t 2']
+  shift: Integer[Array, 'b 2']  # of the crop, see standard.crop_flip
+  flip: Bool[Array, ' b']
+  erase: Integer[Array, 'b 2']  # row and column of the last cutout's centre
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+  """Which augmentations there are; without arguments, none."""
+
+  policy: policies.Policy | None = None
+  padding: int = 0  # pixels on every side before the random crop
+  flip: bool = False
+  cutout: int = 0  # side of the square of zeros, pixels; even
+
+  def __call__(
+    self,
+    key: Key[Array, ''],
+    images: UInt8[Array, 'b h w c'],
+    index: Integer[Array, ' b'],
+    normalise: Callable[[UInt8[Array, 'b h w c']], Float[Array, 'b h w c']],
+  ) -> Float[Array, 'b h w c']:
+    """Augments a batch.
+
+    Args:
+      key: of the step.
+      images: the batch; RGB if there is a policy.
+      index: of each image in the data set.
+      normalise: comes between flip and cutout.
+    """
+    choices = self.draw(key, index, images.shape[1:3])
+    return self.apply(images, choices, normalise)
+
+  def draw(
+    self,
+    key: Key[Array, ''],
+    index: Integer[Array, ' b'],
+    size: tuple[int, int],
+  ) -> Choices:
+    """Draws for each image, from the key and the image's index.
+
+    Args:
+      key: of the step.
+      index: of each image in the data set.
+      size: height and width of the images.
+    """
+    height, width = size
+    steps = max(len(sub) for sub in self.policy) if self.policy else 0
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    count = _FIELDS + _STEP_FIELDS * steps
+    bits = jax.vmap(lambda k: jax.random.bits(k, (count,)))(keys)
+    each = bits[:, _FIELDS:].reshape(len(index), steps, _STEP_FIELDS)
+
+    if self.policy:
+      table = policies.table(self.policy, *size)
+      sub_policy = _below(bits[:, 5], len(self.policy))
+      use = _uniform(each[..., 0]) < jnp.asarray(table.probability)[sub_policy]
+    else:
+      sub_policy = jnp.zeros(len(index), jnp.int32)
+      use = jnp.zeros((len(index), 0), bool)
+    # 16 random bits of a pixel's fraction: enough, and exact in int32.
+    centre = (each[..., 2:] >> 16) * jnp.array([width, height], jnp.uint32)
+    erase = [_below(bits[:, 3], height), _below(bits[:, 4], width)]
+    return Choices(
+      sub_policy=sub_policy,
+      use=use,
+      mirror=_coin(each[..., 1]),
+      centre=centre.astype(jnp.int32),
+      shift=_below(bits[:, :2], 2 * self.padding + 1) - self.padding,
+      flip=_coin(bits[:, 2]) & self.flip,
+      erase=jnp.stack(erase, axis=1),
+    )
+
+  def apply(
+    self,
+    images: UInt8[Array, 'b h w c'],
+    choices: Choices,
+    normalise: Callable[[UInt8[Array, 'b h w c']], Float[Array, 'b h w c']],
+  ) -> Float[Array, 'b h w c']:
+    """Does what was drawn."""
+    if self.policy:
+      images = apply_policy(self.policy, images, choices)
+    if self.padding or self.flip:
+      images = standard.crop_flip(images, choices.shift, choices.flip)
+    x = normalise(images)
+    if self.cutout:
+      x = standard.erase(x, choices.erase, self.cutout)
+    return x
+
+
+def apply_policy(
+  policy: policies.Policy, images: UInt8[Array, 'b h w 3'], choices: Choices
+) -> UInt8[Array, 'b h w 3']:
+  """Applies to each image the sub-policy that was drawn."""
+  t = policies.table(policy, *images.shape[1:3])
+  t = jax.tree.map(
+    lambda x: jnp.asarray(x)[choices.sub_policy], t
+  )  # [B, T ...]
+  branch = jnp.where(choices.use, t.branch, 0)
+  mirror = choices.mirror[..., None, None].astype(jnp.int32)
+  matrix = jnp.take_along_axis(t.matrix, mirror, axis=2)[:, :, 0]
+  first = jnp.maximum(choices.centre - t.half[..., None], 0) >> 16
+  box = jnp.concatenate([first, first + t.extent[..., None]], axis=-1)
+  settings = apply.Settings(matrix, t.amount, box)
+
+  for step in range(branch.shape[1]):
+    mine = jax.tree.map(lambda s, step=step: s[:, step], settings)
+    images = switch(images, branch[:, step], mine)
+  return images
+
+
+def from_config(
+  data: ml_collections.ConfigDict, image_shape: tuple[int, int, int]
+) -> Pipeline:
+  """Returns the augmentation that a config asks for.
+
+  Args:
+    data: the field `data` of configs/base.py.
+    image_shape: height, width, channels.
+
+  Raises:
+    UsageError: there is no such policy, or the images are not RGB.
+  """
+  if data.augment == 'none':
+    return Pipeline()
+  if data.augment == 'flip_crop':
+    return Pipeline(padding=data.crop, flip=data.flip)
+  if image_shape[-1] != 3:
+    raise errors.UsageError(
+      f'config.data.augment=fast_autoaugment is for RGB images, and those of '
+      f'{data.name} have {image_shape[-1]} channel(s); choose flip_crop or '
+      'none.'
+    )
+  name = data.policy or policies.published(data.name)
+  return Pipeline(policies.load(name), data.crop, data.flip, data.cutout)
+
+
+def _below(bits: Array, count: int) -> Array:
+  """Uniform integers below a small count, from 32 random bits."""
+  return (bits % jnp.uint32(count)).astype(jnp.int32)
+
+
+def _uniform(bits: Array) -> Array:
+  """Uniform float32 in [0, 1)."""
+  return (bits >> 8).astype(jnp.float32) * 2.0**-24
+
+
+def _coin(bits: Array) -> Array:
+  return (bits >> 31).astype(bool)

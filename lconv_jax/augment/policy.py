@@ -1,0 +1,161 @@
+"""Policies of (Fast) AutoAugment: data, and the tables that a program reads.
+
+A policy is a list of sub-policies, a sub-policy a list of operations, each with
+the probability of its being applied and a level in [0, 1]: the JSON form in
+which Lim et al., Fast AutoAugment (NeurIPS 2019) publish theirs. Levels map to
+magnitudes linearly, over the ranges of their code.
+"""
+
+import functools
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lconv_jax import errors
+from lconv_jax.augment import affine
+from lconv_jax.augment.apply import BRANCHES, OPS, branch
+
+FOLDER = pathlib.Path(__file__).parent / 'policies'
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob('*.json')))
+
+# Magnitude at level 0 and at level 1. Translate and Cutout in widths of the
+# image (TranslateY in heights), shear in pixels a pixel, Rotate in degrees.
+RANGES = {
+  'ShearX': (-0.3, 0.3),
+  'ShearY': (-0.3, 0.3),
+  'TranslateX': (-0.45, 0.45),
+  'TranslateY': (-0.45, 0.45),
+  'Rotate': (-30, 30),
+  'AutoContrast': (0, 1),  # of no effect, as for Invert and Equalize
+  'Invert': (0, 1),
+  'Equalize': (0, 1),
+  'Solarize': (0, 256),
+  'Posterize': (4, 8),
+  'Contrast': (0.1, 1.9),
+  'Color': (0.1, 1.9),
+  'Brightness': (0.1, 1.9),
+  'Sharpness': (0.1, 1.9),
+  'Cutout': (0, 0.2),
+}
+
+
+# Lim et al. search one for CIFAR-10, and use it for CIFAR-100 as well.
+_PUBLISHED = {'svhn_cropped': 'fa_reduced_svhn'}
+
+
+class Step(NamedTuple):
+  """An operation of a sub-policy."""
+
+  op: str  # one of OPS
+  probability: float
+  level: float  # in [0, 1]
+
+
+Policy = tuple[tuple[Step, ...], ...]
+
+
+class Table(NamedTuple):
+  """A policy for images of one size; arrays of P sub-policies of T steps."""
+
+  branch: np.ndarray  # int32 [P, T], index into apply.BRANCHES
+  probability: np.ndarray  # float32 [P, T]
+  matrix: np.ndarray  # int32 [P, T, 2, 6]: as the level says, and mirrored
+  amount: np.ndarray  # float32 [P, T]
+  half: (
+    np.ndarray
+  )  # int32 [P, T], half the side of Cutout, 2^-16 px, rounded up
+  extent: np.ndarray  # int32 [P, T], its last pixel minus the first; -1: none
+
+
+def published(data_set: str) -> str:
+  """Returns the name of Lim et al.'s policy for a data set."""
+  return _PUBLISHED.get(data_set, 'fa_reduced_cifar10')
+
+
+def load(name: str) -> Policy:
+  """Reads a policy.
+
+  Args:
+    name: one of `NAMES`, or the path of a JSON file,
+      [[["ShearX", 0.5, 0.3], ["Invert", 0.2, 0.0]], ...].
+
+  Raises:
+    UsageError: there is no such policy, or it is none.
+  """
+  path = FOLDER / f'{name}.json' if name in NAMES else pathlib.Path(name)
+  if not path.is_file():
+    if path.suffix == '.json':
+      raise errors.UsageError(f'There is no policy file {name}.')
+    raise errors.unknown(
+      'data.policy', name, (*NAMES, 'a path to a .json file')
+    )
+  try:
+    sub_policies = json.loads(path.read_text(encoding='utf-8'))
+    policy = tuple(tuple(_step(*s) for s in sub) for sub in sub_policies)
+    if not policy or not all(policy):
+      raise errors.UsageError('an empty policy or sub-policy.')
+  except errors.UsageError as e:
+    raise errors.UsageError(f'{path}: {e}') from e
+  except (ValueError, TypeError) as e:
+    raise errors.UsageError(
+      f'{path} is no policy, a list of lists of [operation, probability, '
+      f'level]: {errors.one_line(e)}'
+    ) from e
+  return policy
+
+
+def magnitude(op: str, level: float, height: int, width: int) -> float:
+  """Returns the magnitude of an operation in Pillow's terms."""
+  low, high = RANGES[op]
+  v = level * (high - low) + low
+  if op in ('TranslateX', 'Cutout'):
+    v *= width
+  elif op == 'TranslateY':
+    v *= height
+  return v
+
+
+@functools.cache
+def table(policy: Policy, height: int, width: int) -> Table:
+  """Returns what a program needs to apply a policy, from float64.
+
+  Sub-policies are filled up to the length of the longest with steps that
+  change nothing.
+  """
+  steps = max(len(sub) for sub in policy)
+  shape = len(policy), steps
+  t = Table(
+    branch=np.zeros(shape, np.int32),
+    probability=np.zeros(shape, np.float32),
+    matrix=np.zeros((*shape, 2, 6), np.int32),
+    amount=np.zeros(shape, np.float32),
+    half=np.zeros(shape, np.int32),
+    extent=np.full(shape, -1, np.int32),
+  )
+  for i, sub in enumerate(policy):
+    for j, (op, probability, level) in enumerate(sub):
+      v = magnitude(op, level, height, width)
+      t.branch[i, j] = list(BRANCHES).index(branch(op))
+      t.probability[i, j] = probability
+      if op in affine.NAMES:
+        t.matrix[i, j] = affine.matrix(op, [v, -v], height, width)
+      elif op == 'Cutout':
+        t.half[i, j] = np.ceil(v / 2 * 65536)
+        t.extent[i, j] = int(v) if v > 0 else -1
+      else:
+        # The same integers lie below a threshold and below its ceiling.
+        t.amount[i, j] = np.ceil(v) if op == 'Solarize' else v
+  return t
+
+
+def _step(op: Any, probability: Any, level: Any) -> Step:
+  if op not in OPS:
+    raise errors.unknown('operation', str(op), OPS)
+  for field, value in (('probability', probability), ('level', level)):
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+      raise errors.UsageError(
+        f'{field} {value!r} of {op} must be a number in [0, 1].'
+      )
+  return Step(op, float(probability), float(level))

@@ -1,0 +1,169 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.peers import pillow_augment
+from lconv_jax import augment, errors
+from lconv_jax.augment import policy, switch
+from lconv_jax.augment.apply import BRANCHES, Settings
+from lconv_jax.augment.pipeline import apply_policy
+from tests.pictures import count_differing, images
+
+RGB = (32, 32, 3)
+
+
+def policy_in_pillow(x, p, choices):
+  """The images after their sub-policies, chance as in `choices`."""
+  c = jax.tree.map(np.asarray, choices)
+  return np.stack(
+    [
+      pillow_augment.apply_sub_policy(
+        Image.fromarray(image), p[c.sub_policy[i]], c.use[i], c.mirror[i],
+        c.centre[i] / 65536,
+      )
+      for i, image in enumerate(x)
+    ]
+  )  # fmt: skip
+
+
+@pytest.mark.parametrize('name', policy.NAMES)
+def test_the_published_policies(name):
+  p = policy.load(name)
+  assert len(p) == {'fa_reduced_cifar10': 493, 'fa_reduced_svhn': 497}[name]
+  assert {len(sub) for sub in p} == {2}
+  assert {step.op for sub in p for step in sub} == set(augment.OPS)
+
+
+@pytest.mark.parametrize('name', policy.NAMES)
+def test_ten_thousand_sub_policies_equal_pillow(name):
+  p = policy.load(name)
+  pipeline = augment.Pipeline(p)
+  x = images(10_240, 32, 32)
+  draw = jax.jit(lambda key, i: pipeline.draw(key, i, RGB[:2]))
+  apply = jax.jit(lambda x, c: apply_policy(p, x, c))
+  for start in range(0, len(x), 2048):
+    batch = x[start : start + 2048]
+    choices = draw(jax.random.key(start), jnp.arange(2048))
+    ours = apply(jnp.asarray(batch), choices)
+    assert count_differing(ours, policy_in_pillow(batch, p, choices)) == 0
+
+
+@pytest.mark.parametrize('size', [(32, 32), (20, 33)], ids=str)
+@pytest.mark.parametrize('name', policy.NAMES)
+def test_every_level_of_a_policy_equals_pillow(name, size):
+  """Each step by itself, with either sign."""
+  p = policy.load(name)
+  t = policy.table(p, *size)
+  steps = [step for sub in p for step in sub]
+  x = images(2 * len(steps), *size)
+  rs = np.random.RandomState(0)
+  centre = np.int32(rs.rand(len(x), 2) * size[::-1] * 65536)
+  flat = jax.tree.map(lambda a: a.reshape(len(steps), *a.shape[2:]), t)
+  first = np.maximum(centre - np.tile(flat.half, 2)[:, None], 0) >> 16
+  extent = np.tile(flat.extent, 2)[:, None]
+  settings = Settings(
+    np.concatenate([flat.matrix[:, 0], flat.matrix[:, 1]]),
+    np.tile(flat.amount, 2),
+    np.concatenate([first, first + extent], axis=1),
+  )
+  branch = np.tile(flat.branch, 2)
+  args = jax.tree.map(jnp.asarray, (x, branch, settings))
+  ours = jax.jit(switch.switch)(*args)
+  theirs = [
+    pillow_augment.apply_sub_policy(
+      Image.fromarray(x[i]), [steps[i % len(steps)]], [True],
+      [i >= len(steps)], centre[i : i + 1] / 65536,
+    )
+    for i in range(len(x))
+  ]  # fmt: skip
+  assert count_differing(ours, np.stack(theirs)) == 0
+
+
+@pytest.fixture
+def args():
+  rs = np.random.RandomState(0)
+  count = 37
+  return jax.tree.map(
+    jnp.asarray,
+    (
+      images(count, 12, 9),
+      np.int32(rs.randint(0, len(BRANCHES), count)),
+      Settings(
+        np.int32(rs.randint(-70_000, 70_000, (count, 6))),
+        np.float32(rs.uniform(1, 2, count)),
+        np.int32(rs.randint(0, 9, (count, 4))),
+      ),
+    ),
+  )
+
+
+def test_both_methods_agree(args):
+  fn = jax.jit(switch.switch, static_argnames='method')
+  loop, select = (fn(*args, method=m) for m in switch.METHODS)
+  np.testing.assert_array_equal(loop, select)
+  assert count_differing(loop, np.asarray(args[0])) > 20
+
+
+@pytest.mark.parametrize('method', switch.METHODS)
+def test_a_batch_of_batches(args, method):
+  several = jax.tree.map(lambda a: jnp.stack([a, a[::-1]]), args)
+  fn = jax.jit(jax.vmap(lambda *a: switch.switch(*a, method=method)))
+  out = fn(*several)
+  np.testing.assert_array_equal(out[0], switch.switch(*args))
+  np.testing.assert_array_equal(out[0], out[1, ::-1])
+
+
+def test_a_policy_of_ones_own(tmp_path):
+  path = tmp_path / 'mine.json'
+  subs = [
+    [['Invert', 1.0, 0.0]],
+    [['Rotate', 1, 1], ['Cutout', 1.0, 1.0], ['Posterize', 1.0, 0.2]],
+  ]
+  path.write_text(json.dumps(subs), encoding='utf-8')
+  p = policy.load(str(path))
+  assert p[0] == (('Invert', 1.0, 0.0),)
+  pipeline, x = augment.Pipeline(p), images(64, 32, 32)
+  choices = pipeline.draw(jax.random.key(0), jnp.arange(64), RGB[:2])
+  assert set(np.asarray(choices.sub_policy)) == {0, 1}
+  ours = apply_policy(p, jnp.asarray(x), choices)
+  # What fills up the shorter sub-policy is never used.
+  np.testing.assert_array_equal(
+    choices.use, np.array([[1, 0, 0], [1, 1, 1]])[choices.sub_policy]
+  )
+  padded = tuple(sub + sub[:1] * (3 - len(sub)) for sub in p)
+  assert count_differing(ours, policy_in_pillow(x, padded, choices)) == 0
+
+
+@pytest.mark.parametrize(
+  ('text', 'hint'),
+  [
+    ('[[["Rotat", 0.5, 0.5]]]', 'Did you mean Rotate'),
+    ('[[["Rotate", 1.5, 0.5]]]', r'probability 1.5 of Rotate .* \[0, 1\]'),
+    ('[[["Rotate", 0.5, NaN]]]', 'level nan'),
+    ('[[["Rotate", "0.5", 0.5]]]', "probability '0.5' of Rotate"),
+    ('[[["Rotate", 0.5]]]', 'is no policy'),
+    ('[["Rotate", 0.5, 0.5]]', 'is no policy'),
+    ('[[[["Rotate"], 0.5, 0.5]]]', 'does not exist'),
+    ('{"Rotate": 0.5}', 'is no policy'),
+    ('[[["Rotate", 0.5, 0.5]], []]', 'empty'),
+    ('[]', 'empty'),
+    ('[[[', 'is no policy'),
+    ('3', 'is no policy'),
+  ],
+)
+def test_a_file_that_is_no_policy_is_named(text, hint, tmp_path):
+  path = tmp_path / 'bad.json'
+  path.write_text(text, encoding='utf-8')
+  with pytest.raises(errors.UsageError, match=f'(?s)bad.json.*{hint}'):
+    policy.load(str(path))
+
+
+def test_a_policy_that_is_not_there_is_named():
+  with pytest.raises(errors.UsageError, match='Did you mean fa_reduced_cifar1'):
+    policy.load('fa_reduced_cifar100')
+  with pytest.raises(errors.UsageError, match=r'no policy file .*/not.json'):
+    policy.load('/not.json')
