@@ -44,21 +44,57 @@ def config(name: str, alpha: int) -> ml_collections.ConfigDict:
   return c
 
 
+def ours(
+  c: ml_collections.ConfigDict,
+  data: program.Data,
+  dtype: jnp.dtype,
+  pipeline: augment.Pipeline,
+) -> tuple[Callable[[int], float], program.TrainState]:
+  """Returns steps as training runs them, on one batch, and their beginning.
+
+  Args:
+    c: the net and its optimiser.
+    data: the batch; an epoch is one step.
+    dtype: of matrix products.
+    pipeline: augments.
+
+  Returns:
+    What takes some steps and gives the loss of the last one; the state before
+    the first.
+  """
+  batch = len(data.labels)
+  net = models.build(c.model, data.images.shape[1:], 10, dtype, parallel.AXIS)
+  p = program.Program(
+    model=models.as_functions(net),
+    structure=optim.Structure.from_config(c, _STEPS),
+    dtype=dtype,
+    augment=pipeline,
+    num_train=batch,
+    batch_size=batch,
+    num_devices=1,
+  )
+  hyper = parallel.replicate(optim.Hyper.from_config(c))
+  on_device = parallel.replicate(data)
+  chunk = parallel.pmap(p.train_chunk, donate_argnums=(0,))
+  state = parallel.pmap(p.init)(hyper, on_device.images)
+  start = parallel.unreplicate(state)
+  taken = 0
+
+  def train(count: int) -> float:
+    nonlocal state, taken
+    taken += count
+    stop = parallel.replicate(np.int32(taken))
+    state = chunk(state, hyper, on_device, stop)
+    return float(parallel.unreplicate(state.totals.loss)) / batch
+
+  return train, start
+
+
 def candidates(
   name: str, alpha: int, batch: int, dtype: jnp.dtype
 ) -> dict[str, Callable[[int], float]]:
   """Returns what takes steps and gives the loss of the last one, by name."""
   c = config(name, alpha)
-  net = models.build(c.model, (32, 32, 3), 10, dtype, parallel.AXIS)
-  p = program.Program(
-    model=models.as_functions(net),
-    structure=optim.Structure.from_config(c, _STEPS),
-    dtype=dtype,
-    augment=augment.Pipeline(),
-    num_train=batch,  # an epoch is one step
-    batch_size=batch,
-    num_devices=1,
-  )
   rng = np.random.default_rng(0)
   data = program.Data(
     rng.integers(0, 256, (batch, 32, 32, 3), np.uint8),
@@ -66,26 +102,13 @@ def candidates(
     np.float32([0.5] * 3),
     np.float32([0.25] * 3),
   )
-  hyper = parallel.replicate(optim.Hyper.from_config(c))
-  on_device = parallel.replicate(data)
-  chunk = parallel.pmap(p.train_chunk, donate_argnums=(0,))
-  state = parallel.pmap(p.init)(hyper, on_device.images)
-  start = parallel.unreplicate(state)
-
-  taken = 0
-
-  def ours(count: int) -> float:
-    nonlocal state, taken
-    taken += count
-    stop = parallel.replicate(np.int32(taken))
-    state = chunk(state, hyper, on_device, stop)
-    return float(parallel.unreplicate(state.totals.loss)) / batch
-
+  train, start = ours(c, data, dtype, augment.Pipeline())
+  net = models.build(c.model, (32, 32, 3), 10, dtype, parallel.AXIS)
   x = (np.float32(data.images) / 255 - data.mean) / data.std
   peer = flax_net.trainer(
     net, start.params, start.batch_stats, c.optim, _STEPS, x, data.labels
   )
-  return {'ours': ours, 'flax': peer}
+  return {'ours': train, 'flax': peer}
 
 
 def measure(

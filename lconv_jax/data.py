@@ -62,12 +62,34 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
     train, test = _draw(data.nlgp)
   else:
     num_classes = _CLASSES[data.name]
-    train, test = _read(data.name, data.dir)
+    train, test = read(data.name, data.dir)
 
   train, validation = _hold_out(train, data.validation)
   train = _limit(train, data.limit)
   mean, std = moments(train.images)
   return Dataset(data.name, num_classes, train, validation, test, mean, std)
+
+
+def read(name: str, data_dir: str) -> tuple[Split, Split]:
+  """Returns the training and the test images of tfds's copy of a data set.
+
+  Args:
+    name: `cifar10`, `cifar100` or `svhn_cropped`.
+    data_dir: as `data.dir` of `configs/base.py`.
+
+  Raises:
+    UsageError: it is neither prepared nor to be downloaded.
+  """
+  folder = prepared.locate(name, data_dir)
+  arrays = cache.cached(
+    f'{name}-{cache.fingerprint(folder)}',
+    prepared.ARRAYS,
+    lambda: prepared.read(folder),
+  )
+  return (
+    Split(arrays['train_images'], arrays['train_labels']),
+    Split(arrays['test_images'], arrays['test_labels']),
+  )
 
 
 def stratified(labels: np.ndarray, num: int, seed: int) -> np.ndarray:
@@ -116,19 +138,6 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   mean = weights @ values
   variance = (weights * (values - mean[:, None]) ** 2).sum(axis=1)
   return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
-
-
-def _read(name: str, data_dir: str) -> tuple[Split, Split]:
-  folder = prepared.locate(name, data_dir)
-  arrays = cache.cached(
-    f'{name}-{cache.fingerprint(folder)}',
-    prepared.ARRAYS,
-    lambda: prepared.read(folder),
-  )
-  return (
-    Split(arrays['train_images'], arrays['train_labels']),
-    Split(arrays['test_images'], arrays['test_labels']),
-  )
 
 
 def _draw(nlgp: ml_collections.ConfigDict) -> tuple[Split, Split]:

@@ -1,4 +1,4 @@
-"""The paper's figures: first-layer filters, and curves over a run.
+"""The paper's figures: first-layer filters, curves over a run; and images.
 
 Every figure is drawn without pyplot, hence without global state or display,
 and saved twice: PNG for the screen and PDF for print.
@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Real
+from jaxtyping import Real, UInt8
 from matplotlib import axes, colors, figure, ticker
 
 from lconv_jax import locality
@@ -148,6 +148,50 @@ def curves(
     low = min([10, *(ax.get_ylim()[0] for ax in rest)])
     for ax in rest:
       ax.set_ylim(low, 130)  # one scale, so that runs compare at a glance
+    return _save(fig, path)
+
+
+def contact_sheet(
+  images: UInt8[np.ndarray, 'rows cols h w 3'],
+  labels: Sequence[Sequence[str]],
+  path: str | pathlib.Path,
+) -> _Paths:
+  """Draws images side by side, each with a label of a line or more below it.
+
+  Args:
+    images: RGB.
+    labels: for each row, one for each column.
+    path: of the PNG; the PDF stands beside it.
+
+  Returns:
+    The paths of PNG and PDF.
+  """
+  rows, cols = images.shape[:2]
+  lines = [max(label.count('\n') + 1 for label in row) for row in labels]
+  side, gap, line = 0.85, 0.1, 0.11  # inches
+  bottoms = np.cumsum([side + gap + line * n for n in lines])
+  size = gap + cols * (side + gap), gap + bottoms[-1]
+  with mpl.rc_context(_STYLE):
+    fig = figure.Figure(size)
+    for i, j in np.ndindex(rows, cols):
+      left = gap + j * (side + gap)
+      bottom = size[1] - bottoms[i] + line * lines[i]
+      ax = fig.add_axes(
+        (left / size[0], bottom / size[1], side / size[0], side / size[1])
+      )
+      ax.set_axis_off()
+      ax.imshow(images[i, j], interpolation='nearest')
+      ax.annotate(
+        labels[i][j],
+        (0.5, 0),
+        xytext=(0, -2),
+        textcoords='offset points',
+        xycoords='axes fraction',
+        ha='center',
+        va='top',
+        color='0.3',
+        fontsize=6,
+      )
     return _save(fig, path)
 
 

@@ -5,14 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from PIL import Image
 
 from benchmarks.peers import pillow_augment
 from configs import base
 from lconv_jax import augment, errors
 from lconv_jax.augment import policy, standard
 from tests.pictures import images
-from tests.test_augment_policy import policy_in_pillow
 
 MEAN, STD = np.float32([0.4, 0.5, 0.6]), np.float32([0.2, 0.25, 0.3])
 CIFAR10 = policy.load('fa_reduced_cifar10')
@@ -23,15 +21,17 @@ def normalise(x):
   return (x.astype(jnp.float32) / 255 - MEAN) / STD
 
 
+@pytest.mark.parametrize('padding', [0, 4, 7])
 @pytest.mark.parametrize('shape', [(32, 32, 3), (9, 5, 1), (6, 11, 4)])
-def test_crop_and_flip(shape):
+def test_crop_and_flip(shape, padding):
   rs = np.random.RandomState(0)
   x = np.uint8(rs.randint(1, 256, (60, *shape)))
-  shift, flip = rs.randint(-4, 5, (60, 2)), rs.rand(60) < 0.5
-  out = standard.crop_flip(*map(jnp.asarray, (x, np.int32(shift), flip)))
-  padded = np.pad(x, ((0, 0), (4, 4), (4, 4), (0, 0)))
-  for i in range(60):
-    y, c = shift[i] + 4
+  corner = np.int32(rs.randint(0, 2 * padding + 1, (60, 2)))
+  flip = rs.rand(60) < 0.5
+  out = standard.crop_flip(*map(jnp.asarray, (x, corner, flip)), padding)
+  p = (padding, padding)
+  padded = np.pad(x, ((0, 0), p, p, (0, 0)))
+  for i, (y, c) in enumerate(corner):
     want = padded[i, y : y + shape[0], c : c + shape[1]]
     np.testing.assert_array_equal(out[i], want[:, ::-1] if flip[i] else want)
 
@@ -55,14 +55,8 @@ def test_the_whole_pipeline_equals_pillows(name):
   x, index, key = images(500, 32, 32), jnp.arange(500) * 7, jax.random.key(3)
   choices = whole.draw(key, index, (32, 32))
   ours = jax.jit(lambda x: whole(key, x, index, normalise))(jnp.asarray(x))
-  done, c = policy_in_pillow(x, p, choices), jax.tree.map(np.asarray, choices)
-  for i in range(500):
-    corner = tuple((c.shift[i, ::-1] + 4).tolist())
-    image = pillow_augment.crop_flip(
-      Image.fromarray(done[i]), corner, 4, bool(c.flip[i])
-    )
-    want = pillow_augment.to_float(image, MEAN, STD, c.erase[i].tolist(), 20)
-    np.testing.assert_allclose(ours[i], want, rtol=1e-5, atol=1e-5)
+  theirs = pillow_augment.replay(x, p, choices, MEAN, STD, 4, 20)
+  np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_each_part_can_be_switched_off():
@@ -114,11 +108,11 @@ def assert_uniform(values, count):
 
 def test_sub_policies_crops_and_holes_are_uniform(drawn):
   assert_uniform(drawn.sub_policy, len(CIFAR10))
-  assert_uniform((drawn.shift + 4) @ [9, 1], 81)
+  assert_uniform(drawn.corner @ [9, 1], 81)
   assert_uniform(drawn.erase @ [24, 1], 32 * 24)
   # With the flip and both signs, all of them independent of each other.
   signs = drawn.flip + 2 * drawn.mirror[:, 0] + 4 * drawn.mirror[:, 1]
-  assert_uniform(signs * 9 + drawn.shift[:, 0] + 4, 72)
+  assert_uniform(signs * 9 + drawn.corner[:, 0], 72)
   cell = drawn.centre // 65536 // 8  # 3 x 4 cells of 8 pixels
   assert_uniform(cell[:, 0] @ [4, 1] * 12 + cell[:, 1] @ [4, 1], 144)
 
@@ -146,8 +140,8 @@ def test_operations_come_with_the_policys_frequency(drawn):
 
 def test_steps_and_neighbours_are_independent(drawn):
   later = WHOLE.draw(jax.random.key(8), jnp.arange(COUNT), (32, 24))
-  here = drawn.shift[:, 0] + 4
-  assert_uniform(here * 9 + np.asarray(later.shift)[:, 0] + 4, 81)
+  here = drawn.corner[:, 0]
+  assert_uniform(here * 9 + np.asarray(later.corner)[:, 0], 81)
   assert_uniform((here[:-1] * 9 + here[1:])[::2], 81)
 
 

@@ -5,8 +5,9 @@ import types
 import numpy as np
 import pytest
 
+from benchmarks import augment as augment_benchmark
 from benchmarks import floor, interleave, layer, local_conv, step
-from benchmarks.peers import flax_layer, flax_net
+from benchmarks.peers import flax_layer, flax_net, pillow_augment
 from lconv_jax import windows
 
 JAX = ['batch_minor', 'local_conv', 'flax']
@@ -219,3 +220,27 @@ def test_floors_are_products_and_traffic(capsys):
   floor.main(['--batch', '512'])
   out = capsys.readouterr().out
   assert out.count('step') == 3 and 'D-LOCAL, α = 15, batch 512' in out
+
+
+def test_augmentation_is_measured_against_pillow(tmp_path, capsys):
+  path = tmp_path / 'augment.json'
+  augment_benchmark.main(
+    ['--batch=16', '--alpha=1', '--rounds=2', '--out', str(path)]
+  )
+  rows = json.loads(path.read_text())['rows']
+  assert [row['candidate'] for row in rows] == [
+    'ours', 'Pillow, 1 process', 'Pillow, 2 processes', 'plain', 'augmented',
+  ]  # fmt: skip
+  assert rows[0]['compile_s'] > 0
+  assert 'µs an image' in capsys.readouterr().out
+
+
+def test_a_pillow_that_makes_other_images_is_refused(monkeypatch):
+  right = pillow_augment.apply_op
+  monkeypatch.setattr(
+    pillow_augment,
+    'apply_op',
+    lambda image, op, *args: right(image, 'Invert', *args),
+  )
+  with pytest.raises(layer.WrongResultError, match='other images'):
+    augment_benchmark.main(['--batch=16', '--alpha', '--rounds=1'])

@@ -9,9 +9,11 @@ is tested against.
 import random
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
+from lconv_jax import augment
 from lconv_jax.augment import policy
 
 SIGNED = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate')
@@ -126,7 +128,43 @@ def to_float(
   return x
 
 
-def augment(
+def replay_policy(
+  images: np.ndarray, sub_policies: policy.Policy, choices: augment.Choices
+) -> np.ndarray:
+  """Applies sub-policies to uint8 [b, h, w, 3] as chance decided for ours."""
+  c = jax.tree.map(np.asarray, choices)
+  results = [
+    apply_sub_policy(
+      Image.fromarray(image),
+      sub_policies[c.sub_policy[i]],
+      c.use[i],
+      c.mirror[i],
+      c.centre[i] / 65536,
+    )
+    for i, image in enumerate(images)
+  ]
+  return np.stack(results)
+
+
+def replay(
+  images: np.ndarray,
+  sub_policies: policy.Policy,
+  choices: augment.Choices,
+  mean: np.ndarray,
+  std: np.ndarray,
+  padding: int = 4,
+  cutout: int = 16,
+) -> np.ndarray:
+  """Augments uint8 [b, h, w, 3] as chance decided for ours; float32."""
+  c, result = jax.tree.map(np.asarray, choices), []
+  for i, image in enumerate(replay_policy(images, sub_policies, choices)):
+    y, x = c.corner[i].tolist()
+    done = crop_flip(Image.fromarray(image), (x, y), padding, bool(c.flip[i]))
+    result.append(to_float(done, mean, std, c.erase[i].tolist(), cutout))
+  return np.stack(result)
+
+
+def at_random(
   image: np.ndarray,
   sub_policies: policy.Policy,
   rng: random.Random,

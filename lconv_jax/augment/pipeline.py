@@ -32,7 +32,7 @@ class Choices(NamedTuple):
   mirror: Bool[Array, 'b t']  # whether with the opposite sign
   # x and y of the policy's own Cutout, in 2^-16 pixel
   centre: Integer[Array, 'b t 2']
-  shift: Integer[Array, 'b 2']  # of the crop, see standard.crop_flip
+  corner: Integer[Array, 'b 2']  # row and column of the crop when padded
   flip: Bool[Array, ' b']
   erase: Integer[Array, 'b 2']  # row and column of the last cutout's centre
 
@@ -99,7 +99,7 @@ class Pipeline:
       use=use,
       mirror=_coin(each[..., 1]),
       centre=centre.astype(jnp.int32),
-      shift=_below(bits[:, :2], 2 * self.padding + 1) - self.padding,
+      corner=_below(bits[:, :2], 2 * self.padding + 1),
       flip=_coin(bits[:, 2]) & self.flip,
       erase=jnp.stack(erase, axis=1),
     )
@@ -114,7 +114,9 @@ class Pipeline:
     if self.policy:
       images = apply_policy(self.policy, images, choices)
     if self.padding or self.flip:
-      images = standard.crop_flip(images, choices.shift, choices.flip)
+      images = standard.crop_flip(
+        images, choices.corner, choices.flip, self.padding
+      )
     x = normalise(images)
     if self.cutout:
       x = standard.erase(x, choices.erase, self.cutout)

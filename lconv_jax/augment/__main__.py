@@ -1,0 +1,127 @@
+"""Shows what augmentation does: python -m lconv_jax.augment --show."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lconv_jax import augment, data, errors, figures, synthetic
+from lconv_jax.augment import affine, policy
+
+_UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
+_NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line and returns its exit status."""
+  parser = argparse.ArgumentParser(
+    prog='python -m lconv_jax.augment',
+    description='A contact sheet: originals above, then augmented rows.',
+  )
+  parser.add_argument('--show', action='store_true', help='write the sheet')
+  parser.add_argument('--out', default='augment.png', help='the PNG to write')
+  parser.add_argument(
+    '--data', choices=data.NAMES, default='cifar10',
+    help='nlgp is drawn on the spot, others are downloaded on first use',
+  )  # fmt: skip
+  parser.add_argument('--dir', default='', help='as --config.data.dir')
+  parser.add_argument(
+    '--policy', default='', help="as --config.data.policy; '': the data set's"
+  )
+  parser.add_argument(
+    '--cutout', type=int, default=16, help='as --config.data.cutout'
+  )
+  parser.add_argument('--rows', type=_positive, default=5, help='augmented')
+  parser.add_argument('--columns', type=_positive, default=8, help='images')
+  parser.add_argument('--seed', type=int, default=0)
+  args = parser.parse_args(argv)
+  if not args.show:
+    parser.print_help()
+    return 0
+  try:
+    name = args.policy or policy.published(args.data)
+    whole = augment.Pipeline(augment.load_policy(name), 4, True, args.cutout)
+    images = _images(args.data, args.dir, args.columns)
+    rows, labels = sheet(whole, images, args.rows, args.seed)
+  except errors.UsageError as e:
+    print(e, file=sys.stderr)
+    return 1
+  for path in figures.contact_sheet(rows, labels, args.out):
+    print(path)
+  print(f'{args.data}, policy {name}; then crop, flip, cutout.')
+  return 0
+
+
+def sheet(
+  pipeline: augment.Pipeline, images: np.ndarray, rows: int, seed: int
+) -> tuple[np.ndarray, list[list[str]]]:
+  """Returns the images above `rows` augmented ones, and what was done to each.
+
+  Args:
+    pipeline: with a policy.
+    images: uint8 [n, h, w, 3]; those of one row share a step's key.
+    rows: how many times to augment them.
+    seed: of the random choices.
+
+  Returns:
+    uint8 [1 + rows, n, h, w, 3], and a label for each.
+  """
+  _, height, width, _ = images.shape
+  index = jnp.arange(len(images))
+  # As after normalisation, the last cutout shows as the mean colour.
+  mean = images.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+
+  @jax.jit
+  def augmented(key: jax.Array) -> tuple[jax.Array, augment.Choices]:
+    choices = pipeline.draw(key, index, (height, width))
+    x = pipeline.apply(jnp.asarray(images), choices, lambda x: x - mean)
+    return x, choices
+
+  result, labels = [images], [['original'] * len(images)]
+  for row in range(rows):
+    x, choices = augmented(jax.random.fold_in(jax.random.key(seed), row))
+    result.append(np.asarray(x + mean).round().astype(np.uint8))
+    chosen = jax.tree.map(np.asarray, choices)
+    labels.append(
+      [
+        _label(pipeline.policy, chosen, i, height, width)
+        for i in range(len(images))
+      ]
+    )
+  return np.stack(result), labels
+
+
+def _label(
+  p: policy.Policy, choices: augment.Choices, i: int, height: int, width: int
+) -> str:
+  words = []
+  for t, (op, _, level) in enumerate(p[choices.sub_policy[i]]):
+    if not choices.use[i, t]:
+      continue
+    v = policy.magnitude(op, level, height, width)
+    if op in affine.NAMES and choices.mirror[i, t]:
+      v = -v
+    v = int(v) if op == 'Posterize' else v
+    text = '' if op in _NO_MAGNITUDE else f' {v:.2g}{_UNITS.get(op, "")}'
+    words.append(op + text)
+  return '\n'.join(words) or '–'
+
+
+def _images(name: str, folder: str, count: int) -> np.ndarray:
+  if name == 'nlgp':
+    return synthetic.nlgp(count, xi=(1.5, 3.0), channels=3)[0]
+  return data.read(name, folder)[1].images[:count]
+
+
+def _positive(word: str) -> int:
+  number = int(word)
+  if number < 1:
+    raise ValueError
+  return number
+
+
+if __name__ == '__main__':
+  sys.exit(main())

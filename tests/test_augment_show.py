@@ -1,0 +1,76 @@
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from matplotlib import image
+
+from lconv_jax import augment, figures
+from lconv_jax.augment import __main__ as show
+from tests.pictures import images
+
+
+def test_the_command_writes_a_sheet(tmp_path, capsys):
+  path = tmp_path / 'sheets' / 'sheet.png'
+  args = ['--data=nlgp', '--rows=2', '--columns=3', f'--out={path}']
+  assert show.main(['--show', *args]) == 0
+  assert image.imread(path).shape[-1] == 4
+  assert path.with_suffix('.pdf').read_bytes().startswith(b'%PDF')
+  assert str(path) in capsys.readouterr().out
+
+
+def test_what_is_wrong_is_said_in_a_sentence(capsys):
+  assert show.main(['--show', '--data=nlgp', '--policy=fa_reduced']) == 1
+  assert 'Did you mean' in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    show.main(['--show', '--rows=0'])
+  assert show.main([]) == 0
+  assert '--show' in capsys.readouterr().out
+
+
+def test_labels_say_what_was_done():
+  def always(*steps):
+    return tuple(augment.policy.Step(op, 1.0, level) for op, level in steps)
+
+  p = (always(('Invert', 0.3), ('Posterize', 0.5)),)
+  x = images(5, 8, 8)
+  rows, labels = show.sheet(augment.Pipeline(p), x, 2, seed=0)
+  assert labels[0] == ['original'] * 5
+  assert labels[1] == labels[2] == ['Invert\nPosterize 6'] * 5
+  np.testing.assert_array_equal(rows[0], x)
+  np.testing.assert_array_equal(rows[1], (255 - x) & 0b11111100)
+
+  _, labels = show.sheet(augment.Pipeline((always(('Rotate', 1)),)), x, 9, 0)
+  assert {text for row in labels[1:] for text in row} == {
+    'Rotate 30°', 'Rotate -30°'
+  }  # fmt: skip
+  never = ((augment.policy.Step('Rotate', 0.0, 1.0),),)
+  assert show.sheet(augment.Pipeline(never), x, 1, 0)[1][1] == ['–'] * 5
+
+
+def test_the_same_seed_shows_the_same():
+  pipeline = augment.Pipeline(
+    augment.load_policy('fa_reduced_svhn'), 4, True, 8
+  )
+  a, b, c = (show.sheet(pipeline, images(6, 9, 9), 2, s)[0] for s in (1, 1, 2))
+  np.testing.assert_array_equal(a, b)
+  assert (a != c).any()
+
+
+def test_a_sheet_shows_every_image_and_label(monkeypatch):
+  seen = []
+
+  def save(fig, path):
+    seen.append(fig)
+    return path, path
+
+  monkeypatch.setattr(figures, '_save', save)
+  x = jax.random.bits(jax.random.key(0), (2, 3, 4, 5, 3), 'uint8')
+  labels = [['a', 'b', 'c'], ['d\ne', 'f', 'g']]
+  figures.contact_sheet(np.asarray(x), labels, pathlib.Path('unused'))
+  axes = seen[0].axes
+  assert [ax.texts[0].get_text() for ax in axes] == [*'abc', 'd\ne', *'fg']
+  for ax, want in zip(axes, np.asarray(x).reshape(6, 4, 5, 3), strict=True):
+    np.testing.assert_array_equal(ax.images[0].get_array(), want)
+  tops = [ax.get_position().y1 for ax in axes]
+  assert min(tops[:3]) > max(tops[3:])
