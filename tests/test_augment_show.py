@@ -40,7 +40,7 @@ def test_labels_say_what_was_done():
   np.testing.assert_array_equal(rows[0], x)
   np.testing.assert_array_equal(rows[1], (255 - x) & 0b11111100)
 
-  _, labels = show.sheet(augment.Pipeline((always(('Rotate', 1)),)), x, 9, 0)
+  _, labels = show.sheet(augment.Pipeline((always(('Rotate', 1.0)),)), x, 9, 0)
   assert {text for row in labels[1:] for text in row} == {
     'Rotate 30°', 'Rotate -30°'
   }  # fmt: skip
