@@ -158,6 +158,7 @@ def row(run: Run) -> Row:
     'local (%)': _percent(local),
     'spread (px)': spread,
     'data': run.config['data']['name'],
+    'augment': run.config['data'].get('augment'),
     'seed': run.config['seed'],
     'seconds': last.get('seconds'),  # since the run began
     'machine': _machine(environment),

@@ -16,7 +16,7 @@ def config(**changes):
   result = {
     'seed': 3,
     'model': {'name': 's_fc', 'base_channels': 2, 'dropout': 0.0},
-    'data': {'name': 'nlgp'},
+    'data': {'name': 'nlgp', 'augment': 'none'},
     'optim': {
       'name': 'beta_lasso',
       'lr': 0.1,
@@ -142,6 +142,7 @@ def test_row_reports_the_best_model(make_run):
   # A quarter, and by chance about 5 % of the others.
   assert 25 <= got['local (%)'] <= 35
   assert (got['data'], got['seed'], got['commit']) == ('nlgp', 3, 'abc123')
+  assert got['augment'] == 'none'
   assert got['machine'] == 'cpu, AMD EPYC, 2 CPUs'
 
 
