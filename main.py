@@ -1,6 +1,7 @@
 """Trains a net: python main.py --config=configs/s_fc.py --workdir=DIR."""
 
 import errno
+import faulthandler
 import os
 import pathlib
 import runpy
@@ -13,6 +14,19 @@ from ml_collections import config_flags
 from lconv_jax import errors, interrupt
 
 FLAGS = flags.FLAGS
+
+flags.DEFINE_bool(
+  'distributed',
+  False,
+  'Train together with other processes, each started with the same config and '
+  'workdir. On SLURM, GKE and TPUs they find each other; elsewhere give the '
+  'next three flags.',
+)
+flags.DEFINE_string(
+  'coordinator_address', None, 'HOST:PORT of the first process.'
+)
+flags.DEFINE_integer('num_processes', None, 'How many processes there are.')
+flags.DEFINE_integer('process_id', None, 'Which one this is, from 0.')
 
 config_flags.DEFINE_config_file(
   'config',
@@ -38,19 +52,38 @@ def main(argv: list[str]) -> None:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
   try:
+    if FLAGS.distributed:
+      faulthandler.disable()  # else a page follows JAX's word on who has died
+      from lconv_jax import hosts
+
+      hosts.start(
+        FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
+      )
     from lconv_jax import cache, report, train  # slow for --help
 
     if jax.config.jax_compilation_cache_dir is None:  # else the user's own
       folder = str(cache.cache_dir() / 'xla')
       jax.config.update('jax_compilation_cache_dir', folder)
     train.train_and_evaluate(FLAGS.config, workdir)
-    if FLAGS.config.train.epochs and not (workdir / 'curves.png').exists():
+    draws = FLAGS.config.train.epochs and jax.process_index() == 0
+    if draws and not (workdir / 'curves.png').exists():
       print(*report.draw([report.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
   except interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
+  except jax.errors.JaxRuntimeError as e:
+    if jax.process_count() == 1:
+      raise
+    print(
+      f'error: another process of this run has died '
+      f'({errors.one_line(e)[:200]}); start all of them again: they continue '
+      f'from what {workdir} holds.',
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(1)  # a regular exit would wait for the dead
   except KeyboardInterrupt:  # before the first step, or for the second time
     sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
   except OSError as e:

@@ -26,20 +26,17 @@ class Checkpoints:
   """The checkpoints of a run folder, one folder a step.
 
   Two are kept: should the newest turn out to be damaged, the one before it
-  serves. A save that is killed midway leaves no checkpoint behind.
+  serves. A save that is killed midway leaves no checkpoint behind. Of several
+  processes, the one that calls this does it by itself.
   """
 
   def __init__(self, workdir: str | pathlib.Path) -> None:
     """Opens, or creates, the checkpoints in `workdir`."""
     self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    self._folder.mkdir(parents=True, exist_ok=True)
     self._unreadable: list[int] = []
-    self._manager = ocp.CheckpointManager(
-      self._folder,
-      options=ocp.CheckpointManagerOptions(
-        max_to_keep=2,
-        cleanup_tmp_directories=True,
-        enable_async_checkpointing=False,
-      ),
+    self._manager = _manager(
+      self._folder, max_to_keep=2, cleanup_tmp_directories=True
     )
 
   def save(self, step: int, checkpoint: Checkpoint) -> None:
@@ -121,7 +118,7 @@ def load_net(
   folder = pathlib.Path(workdir).absolute() / FOLDER
   item = {'best': 'best', 'last': 'state'}[which]
   if exists(workdir):
-    with ocp.CheckpointManager(folder) as manager:
+    with _manager(folder) as manager:
       args = {
         item: ocp.args.StandardRestore(),
         'best_row': ocp.args.JsonRestore(),
@@ -138,6 +135,24 @@ def load_net(
 def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
   """Returns the params alone, as `load_net` does."""
   return load_net(workdir, which)['params']
+
+
+def _manager(folder: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
+  """Returns a manager of this process alone: others do not wait for it."""
+  alone = ocp.options.MultiprocessingOptions(
+    primary_host=jax.process_index(),
+    active_processes={jax.process_index()},
+    barrier_sync_key_prefix=f'process_{jax.process_index()}',
+  )
+  return ocp.CheckpointManager(
+    folder,
+    options=ocp.CheckpointManagerOptions(
+      create=False,
+      enable_async_checkpointing=False,
+      multiprocessing_options=alone,
+      **options,
+    ),
+  )
 
 
 def _newest(

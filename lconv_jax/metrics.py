@@ -77,5 +77,19 @@ class Writer:
         self._events.close()
 
 
+class Silent:
+  """What a process has in place of a `Writer` that does not write."""
+
+  def __init__(self) -> None:
+    """Has no rows, and gets none."""
+    self.rows: list[dict[str, Any]] = []
+
+  def write(self, row: dict[str, Any]) -> None:
+    """Does nothing."""
+
+  def close(self) -> None:
+    """Does nothing."""
+
+
 def _line(row: dict[str, Any]) -> str:
   return json.dumps(row) + '\n'

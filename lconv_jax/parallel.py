@@ -16,30 +16,35 @@ AXIS = 'devices'
 
 
 def pmap(fn: Callable, donate_argnums: tuple[int, ...] = ()) -> Callable:
-  """Runs `fn` on every local device; the mapped axis is called `AXIS`."""
+  """Runs `fn` on every device of every process; the axis is called `AXIS`.
+
+  Every process calls it, with arguments for its own devices, and gets what they
+  computed.
+  """
   return jax.pmap(fn, axis_name=AXIS, donate_argnums=donate_argnums)
 
 
 def device_count() -> int:
-  """Returns over how many devices a batch is divided."""
-  return jax.local_device_count()
+  """Returns over how many devices a batch is divided, of all processes."""
+  return jax.device_count()
 
 
 def replicate(tree: PyTree) -> PyTree:
-  """Copies host arrays to every device, as `pmap` wants its arguments."""
-  mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+  """Copies host arrays to every local device, as `pmap` wants arguments."""
+  devices = jax.local_devices()
+  mesh = Mesh(np.array(devices), (AXIS,))
   sharding = NamedSharding(mesh, PartitionSpec(AXIS))
 
   def put(x: ArrayLike) -> jax.Array:
     x = np.asarray(x)
     return jax.device_put(
-      np.broadcast_to(x, (device_count(), *x.shape)), sharding
+      np.broadcast_to(x, (len(devices), *x.shape)), sharding
     )
 
   return jax.tree.map(put, tree)
 
 
 def unreplicate(tree: PyTree) -> PyTree:
-  """Returns the first device's copy as NumPy arrays."""
+  """Returns the first local device's copy as NumPy arrays."""
   # Indexing the whole array would gather it from every device first.
   return jax.tree.map(lambda x: np.asarray(x.addressable_data(0))[0], tree)

@@ -71,19 +71,22 @@ class Clock:
 class Display:
   """Prints lines that stay, and a line that the next one replaces."""
 
-  def __init__(self) -> None:
-    """Nothing is shown yet."""
+  def __init__(self, silent: bool = False) -> None:
+    """Nothing is shown yet, and never if `silent`."""
+    self._silent = silent
     self._terminal = sys.stdout.isatty()
     self._printed = time.perf_counter()
 
   def line(self, text: str) -> None:
     """Prints a line that stays."""
+    if self._silent:
+      return
     print(f'\r\033[K{text}' if self._terminal else text, flush=True)
     self._printed = time.perf_counter()
 
   def passing(self, text: str) -> None:
     """Shows a line for now; without a terminal, only after a long silence."""
-    if self._terminal:
+    if self._terminal and not self._silent:
       print(f'\r\033[K{text}', end='', flush=True)
     elif time.perf_counter() - self._printed > SILENCE:
       self.line(text)

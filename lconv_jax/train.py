@@ -3,16 +3,20 @@
 import contextlib
 import math
 import pathlib
+import signal
+import zlib
 from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 
 from lconv_jax import (
   check,
   checkpoint,
   data,
   errors,
+  hosts,
   interrupt,
   metrics,
   parallel,
@@ -41,46 +45,88 @@ def train_and_evaluate(
     UsageError: something that the user can mend.
     Interrupted: SIGTERM or Ctrl-C came; the state is saved.
   """
-  check.check(config)
+  with hosts.together():
+    check.check(config)
   config = config.copy_and_resolve_references()
   # A run that began in one precision shall not continue in another one.
   config.precision = precision.compute_dtype(config.precision).name
-  with run.open_folder(workdir, config) as folder:
-    finished = run.done(folder)
+  _same_everywhere('The configs', config.to_json(sort_keys=True).encode())
+  with contextlib.ExitStack() as stack:
+    folder = pathlib.Path(workdir).expanduser().absolute()
+    with hosts.together():
+      finished, checkpoints = None, None
+      if hosts.is_first():
+        stack.enter_context(run.open_folder(workdir, config))
+        finished = run.done(folder)
+        if config.train.epochs == 0 and not checkpoint.exists(folder):
+          raise _nothing_to_evaluate(folder)
+        if not (finished and config.train.epochs):
+          checkpoints = checkpoint.Checkpoints(folder)
+          stack.callback(checkpoints.close)
+    finished = hosts.from_first(finished)
     if finished and config.train.epochs:
       best = finished['best']
-      print(
+      _say(
         f'{folder} is finished: test accuracy '
         f'{best["test/accuracy"]:.2%} (epoch {best["epoch"]:g}). Choose '
         'another --workdir to train again.'
       )
       return finished
-    if config.train.epochs == 0 and not checkpoint.exists(folder):
+    with hosts.together():
+      dataset = data.load(config.data)
+      built = setup(config, dataset)
+    _same_everywhere('The images', dataset.train.images)
+    return _run(config, folder, Trainer(built), checkpoints, dataset)
+
+
+def _run(
+  config: ml_collections.ConfigDict,
+  folder: pathlib.Path,
+  trainer: Trainer,
+  checkpoints: checkpoint.Checkpoints | None,
+  dataset: data.Dataset,
+) -> dict[str, Any]:
+  """Evaluates, continues or begins; `checkpoints` has the first process."""
+  restored = trainer.restore(checkpoints)
+  if config.train.epochs == 0:
+    if not restored:
       raise _nothing_to_evaluate(folder)
-    dataset = data.load(config.data)
-    trainer = Trainer(setup(config, dataset))
-    checkpoints = checkpoint.Checkpoints(folder)
-    try:
-      restored = trainer.restore(checkpoints)
-      if config.train.epochs == 0:
-        if not restored:
-          raise _nothing_to_evaluate(folder)
-        return _evaluate_only(trainer)
-      if config.train.init_from and not restored:
+    return _evaluate_only(trainer)
+  if config.train.init_from and not restored:
+    net = None
+    with hosts.together():
+      if hosts.is_first():
         shape = dataset.train.images.shape[1:]
         net = warm_start.load(config, shape, dataset.num_classes)
-        trainer.start_from(net)
         run.write_json(
           folder / 'init_from.json',
           warm_start.describe(config.train.init_from),
         )
-      with (
-        interrupt.Watch() as watch,
-        contextlib.closing(metrics.Writer(folder, trainer.step)) as writer,
-      ):
-        return _loop(config, folder, trainer, checkpoints, writer, watch)
-    finally:
-      checkpoints.close()
+    trainer.start_from(net)
+  writer = (
+    metrics.Writer(folder, trainer.step)
+    if hosts.is_first()
+    else metrics.Silent()
+  )
+  with interrupt.Watch() as watch, contextlib.closing(writer):
+    return _loop(config, folder, trainer, checkpoints, writer, watch)
+
+
+def _same_everywhere(what: str, content: bytes | np.ndarray) -> None:
+  """Raises a UsageError if another process has other content."""
+  if hosts.alone():
+    return
+  digests = hosts.gather([zlib.crc32(content) >> 1])
+  if (digests != digests[0]).any():
+    raise errors.UsageError(
+      f'{what} differ between the {len(digests)} processes of this run; start '
+      'all of them with the same.'
+    )
+
+
+def _say(text: str) -> None:
+  if hosts.is_first():
+    print(text, flush=True)
 
 
 def _nothing_to_evaluate(folder: pathlib.Path) -> errors.UsageError:
@@ -96,7 +142,7 @@ def _evaluate_only(trainer: Trainer) -> dict[str, Any]:
   result['last'] = trainer.evaluate(trainer.net())
   for name, row in result.items():
     values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
-    print(f'{name}: {values}', flush=True)
+    _say(f'{name}: {values}')
   return result
 
 
@@ -104,8 +150,8 @@ def _loop(
   config: ml_collections.ConfigDict,
   folder: pathlib.Path,
   trainer: Trainer,
-  checkpoints: checkpoint.Checkpoints,
-  writer: metrics.Writer,
+  checkpoints: checkpoint.Checkpoints | None,
+  writer: metrics.Writer | metrics.Silent,
   watch: interrupt.Watch,
 ) -> dict[str, Any]:
   t = config.train
@@ -113,10 +159,22 @@ def _loop(
   total = t.epochs * per_epoch
   now = trainer.step
   clock = progress.Clock(writer.rows[-1]['seconds'] if writer.rows else 0.0)
-  display = progress.Display()
+  display = progress.Display(silent=not hosts.is_first())
   display.line(_headline(config, trainer, folder))
   while now < total:
-    stop = min(now + clock.chunk(), (now // per_epoch + 1) * per_epoch)
+    wishes = hosts.gather([clock.save_is_due(), watch.received or 0])
+    due, received = wishes[0, 0], wishes[:, 1].max()
+    if due or received:
+      trainer.save(checkpoints)
+    if received:
+      number = signal.Signals(received)
+      raise interrupt.Interrupted(
+        number,
+        f'{number.name}: saved after step {now} of {total} (epoch '
+        f'{now / per_epoch:.2f}) in {folder}; the same command continues.',
+      )
+    chunk = int(hosts.gather([clock.chunk()])[0, 0])
+    stop = min(now + chunk, (now // per_epoch + 1) * per_epoch)
     totals = trainer.train_until(stop)
     clock.tick(now, stop)
     if not math.isfinite(totals.loss):
@@ -138,22 +196,18 @@ def _loop(
       row |= trainer.evaluate(trainer.net())
       row['seconds'] = clock.seconds()
       trainer.keep_if_best(row)
-      writer.write(row)
+      with hosts.together():
+        writer.write(row)
     line = progress.line(row, t.epochs, clock.left(now, total))
     if epoch_ends:
       display.line(line)
       clock.lap()
     else:
       display.passing(line)
-    save = epoch_ends and _every(t.checkpoint_every_epochs, row['epoch'])
-    if save or clock.save_is_due() or finished or watch.received:
+    if finished or (
+      epoch_ends and _every(t.checkpoint_every_epochs, row['epoch'])
+    ):
       trainer.save(checkpoints)
-    if watch.received and not finished:
-      raise interrupt.Interrupted(
-        watch.received,
-        f'{watch.received.name}: saved after step {now} of {total} (epoch '
-        f'{row["epoch"]:.2f}) in {folder}; the same command continues.',
-      )
   return _finish(folder, trainer, writer.rows)
 
 
@@ -167,10 +221,11 @@ def _headline(
   setup, device = trainer.setup, jax.devices()[0].device_kind
   sizes = {name: stop - start for name, (start, stop) in setup.splits.items()}
   now = trainer.step
+  many = '' if hosts.alone() else f', {jax.process_count()} processes'
   return (
     f'{config.model.name} α={config.model.base_channels}: '
     f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
-    f'{setup.program.dtype} on {parallel.device_count()} × {device}\n'
+    f'{setup.program.dtype} on {parallel.device_count()} × {device}{many}\n'
     f'{config.data.name}: {sizes["train"]:,} training, '
     f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
     f'{folder}: {_beginning(config, now)}'
@@ -198,12 +253,12 @@ def _finish(
     'image_shape': list(trainer.setup.data.images.shape[2:]),
     'environment': run.environment(),
   }
-  if source := run.read_json(folder / 'init_from.json'):
-    result['init_from'] = source
-  run.write_json(folder / 'done.json', result)
-  print(
+  if hosts.is_first():
+    if source := run.read_json(folder / 'init_from.json'):
+      result['init_from'] = source
+    run.write_json(folder / 'done.json', result)
+  _say(
     f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
-    f'{best["epoch"]:g}, {why}.',
-    flush=True,
+    f'{best["epoch"]:g}, {why}.'
   )
-  return result
+  return hosts.from_first(result)

@@ -14,7 +14,7 @@ from lconv_jax import (
   check,
   checkpoint,
   data,
-  errors,
+  hosts,
   models,
   optim,
   parallel,
@@ -44,11 +44,6 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   check.check_batch(config.train.batch_size, num_devices)
   if config.train.epochs:
     check.check_train(config.train.batch_size, num_train)
-  if jax.process_count() > 1:
-    raise errors.UsageError(
-      f'{jax.process_count()} processes: training runs in one process, on all '
-      'of its devices; start it on one host.'
-    )
   dtype = precision.compute_dtype(config.precision)
   module = models.build(
     config.model,
@@ -111,8 +106,12 @@ class Trainer:
     """Returns what evaluation needs; the next chunk overwrites it."""
     return {'params': self.state.params, 'batch_stats': self.state.batch_stats}
 
-  def start_from(self, net: dict[str, PyTree]) -> None:
-    """Replaces the initial net, `params` and `batch_stats` on the host."""
+  def start_from(self, net: dict[str, PyTree] | None) -> None:
+    """Replaces the initial net, `params` and `batch_stats` on the host.
+
+    The first process has it, and sends it to the others.
+    """
+    net = hosts.arrays_from_first(net or parallel.unreplicate(self.net()))
     self.state = self.state._replace(**parallel.replicate(net))
     self.best = self._copy(self.net())
 
@@ -154,30 +153,42 @@ class Trainer:
     if row.get(score, 0.0) >= self.best_row.get(score, 0.0):
       self.best, self.best_row = self._copy(self.net()), row
 
-  def save(self, checkpoints: checkpoint.Checkpoints) -> None:
-    """Saves the state and the best net so far."""
-    checkpoints.save(
-      self.step,
-      checkpoint.Checkpoint(
-        parallel.unreplicate(self.state),
-        parallel.unreplicate(self.best),
-        self.best_row,
-      ),
-    )
+  def save(self, checkpoints: checkpoint.Checkpoints | None) -> None:
+    """Saves the state and the best net so far; the first process does."""
+    with hosts.together():
+      if checkpoints:
+        checkpoints.save(
+          self.step,
+          checkpoint.Checkpoint(
+            parallel.unreplicate(self.state),
+            parallel.unreplicate(self.best),
+            self.best_row,
+          ),
+        )
 
-  def restore(self, checkpoints: checkpoint.Checkpoints) -> bool:
-    """Continues from the newest checkpoint; returns whether there was one."""
+  def restore(self, checkpoints: checkpoint.Checkpoints | None) -> bool:
+    """Continues from the newest checkpoint; returns whether there was one.
+
+    The first process has the checkpoints, and sends the others what it reads.
+    """
     like = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype),
       (self.state, self.best),
     )
-    saved = checkpoints.restore(*like)
-    if saved is None:
+    with hosts.together():
+      saved = checkpoints.restore(*like) if checkpoints else None
+    if not hosts.from_first(saved is not None):
       return False
-    self.state = parallel.replicate(saved.state)
-    self.best = parallel.replicate(saved.best)
-    self.best_row = saved.best_row
+    if saved is None:
+      saved = checkpoint.Checkpoint(*_zeros(like), {})
+    state, best = hosts.arrays_from_first((saved.state, saved.best))
+    self.state, self.best = parallel.replicate((state, best))
+    self.best_row = hosts.from_first(saved.best_row)
     return True
+
+
+def _zeros(tree: PyTree) -> PyTree:
+  return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), tree)
 
 
 def means(name: str, totals: program.Totals) -> dict[str, float]:

@@ -11,7 +11,7 @@ PACKAGE = ROOT / 'lconv_jax'
 # Errors are the one thing that everybody may name.
 ANYONE = {'errors'}
 LEAVES = {
-  'augment', 'cache', 'errors', 'host_tensorflow', 'interrupt',
+  'augment', 'cache', 'errors', 'host_tensorflow', 'hosts', 'interrupt',
   'lasso', 'locality', 'parallel', 'precision', 'synthetic', 'windows',
 }  # fmt: skip
 MAY_IMPORT = {
@@ -32,11 +32,11 @@ MAY_IMPORT = {
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},
   'trainer': {
-    'augment', 'check', 'checkpoint', 'data', 'models', 'optim', 'parallel',
-    'precision', 'program',
+    'augment', 'check', 'checkpoint', 'data', 'hosts', 'models', 'optim',
+    'parallel', 'precision', 'program',
   },
   'train': {
-    'check', 'checkpoint', 'data', 'interrupt', 'metrics', 'parallel',
+    'check', 'checkpoint', 'data', 'hosts', 'interrupt', 'metrics', 'parallel',
     'precision', 'progress', 'run', 'trainer', 'warm_start',
   },
   'report': {

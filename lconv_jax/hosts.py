@@ -1,0 +1,108 @@
+"""Several processes that train one run together: who writes, who agrees.
+
+The first process alone touches the run folder; the others get from it what it
+reads. All take the same decisions at the same time, or they would wait for each
+other forever. With one process, everything here does nothing.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jaxtyping import PyTree
+
+from lconv_jax import errors
+
+_HEARTBEAT_S = 30  # after which a silent process counts as dead
+
+
+def start(
+  coordinator_address: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
+) -> None:
+  """Joins the other processes; before anything else asks JAX for devices.
+
+  Args:
+    coordinator_address: HOST:PORT of the first process. Without it, what
+      SLURM, Open MPI, GKE or a TPU's metadata say about the job is used.
+    num_processes: how many there are.
+    process_id: which one this is, from 0.
+
+  Raises:
+    UsageError: no such job is found, or the others are not.
+  """
+  try:
+    jax.distributed.initialize(
+      coordinator_address,
+      num_processes,
+      process_id,
+      heartbeat_timeout_seconds=_HEARTBEAT_S,
+      shutdown_timeout_seconds=_HEARTBEAT_S,
+    )
+  except (ValueError, RuntimeError) as e:
+    raise errors.UsageError(
+      f'--distributed cannot join the other processes '
+      f'({errors.one_line(e)[:300]}); outside of SLURM, GKE and TPUs give '
+      '--coordinator_address=HOST:PORT --num_processes=N --process_id=I.'
+    ) from e
+
+
+def is_first() -> bool:
+  """Returns whether this process writes the run folder."""
+  return jax.process_index() == 0
+
+
+def alone() -> bool:
+  """Returns whether there is no other process."""
+  return jax.process_count() == 1
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+  """Lets a UsageError of one process stop all of them.
+
+  Raises:
+    UsageError: this process's own, or one that names another process.
+  """
+  own = None
+  try:
+    yield
+  except errors.UsageError as e:
+    own = e
+  failed = np.flatnonzero(gather([own is not None]))
+  if own is not None:
+    raise own
+  if len(failed):
+    raise errors.UsageError(
+      f'Process {failed[0]} of this run has stopped; it says why.'
+    )
+
+
+def gather(values: Sequence[int]) -> np.ndarray:
+  """Returns each process's integers, [processes, n]."""
+  values = np.asarray(values, np.int32)
+  if alone():
+    return values[None]
+  return np.asarray(multihost_utils.process_allgather(values))
+
+
+def from_first(value: Any) -> Any:
+  """Returns the first process's value, which JSON can hold."""
+  if alone():
+    return value
+  data = np.frombuffer(json.dumps(value).encode(), np.uint8)
+  size = gather([len(data)])[0, 0]
+  data = data if is_first() else np.zeros(size, np.uint8)
+  return json.loads(arrays_from_first(data).tobytes())
+
+
+def arrays_from_first(tree: PyTree) -> PyTree:
+  """Returns the first process's arrays; all have the same shapes and dtypes."""
+  if alone():
+    return tree
+  return multihost_utils.broadcast_one_to_all(tree)
