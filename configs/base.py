@@ -40,12 +40,13 @@ def base() -> ml_collections.ConfigDict:
   # none | flip_crop | fast_autoaugment (A.2; Lim et al., NeurIPS 2019): policy,
   # crop, flip, normalisation, cutout. The next four fields are its parts.
   d.augment = 'fast_autoaugment'
-  # fa_reduced_cifar10 | fa_reduced_svhn | a path to a .json file; '': the one
-  # that Lim et al. found for the data set
+  # fa_reduced_cifar10 | fa_reduced_svhn | path of a .json file | none; '': Lim
+  # et al.'s for the data set. Of fast_autoaugment alone, like `cutout`.
   d.policy = ''
   d.crop = 4  # black pixels on every side before a random crop; 0: no crop
   d.flip = True  # left to right, with probability 1/2
-  d.cutout = 16  # side of a square of zeros, pixels (SVHN: 20); 0: none
+  # Side of a square of zeros, pixels; -1: as Lim et al., 16 (SVHN: 20); 0: none
+  d.cutout = -1
   d.normalise = True  # pixels to zero mean and unit variance per channel
   # Used by data.name=nlgp alone, images drawn on the spot (Ingrosso & Goldt,
   # PNAS 2022): erf(gain z / √2) of Gaussian fields z with covariance
@@ -94,7 +95,6 @@ def cifar100(c: ml_collections.ConfigDict) -> None:
 def svhn_cropped(c: ml_collections.ConfigDict) -> None:
   """SVHN, cropped digits, without `extra`: 73,257 + 26,032 images."""
   c.data.name = 'svhn_cropped'
-  c.data.cutout = 20  # as Lim et al.
 
 
 def nlgp(c: ml_collections.ConfigDict) -> None:

@@ -24,7 +24,7 @@ AT_LEAST = {
   'data.validation': 0,
   'data.limit': 0,
   'data.crop': 0,
-  'data.cutout': 0,
+  'data.cutout': -1,
   'optim.lr': 0,
   'optim.momentum': 0,
   'optim.weight_decay': 0,
@@ -54,8 +54,12 @@ def check(config: ml_collections.ConfigDict) -> None:
       raise errors.UsageError(
         f'config.{field}={value} must be at least {least}{limit}.'
       )
-  if config.data.policy:
+  if config.data.policy not in ('', 'none') and config.train.epochs:
     augment.load_policy(config.data.policy)
+  if config.data.cutout > 0 and config.data.cutout % 2:
+    raise errors.UsageError(
+      f'config.data.cutout={config.data.cutout} must be even.'
+    )
   if config.model.local_norm == 'unit' and '_local' not in config.model.name:
     raise errors.UsageError(
       f'config.model.local_norm=unit is for s_local and d_local, not for '

@@ -209,7 +209,9 @@ def normalise(
 
 
 def _rng(hyper: optim.Hyper, stream: int) -> Array:
-  return jax.random.fold_in(jax.random.key(hyper.seed), stream)
+  # What is drawn shall not depend on how a batch is divided, nor on a setting.
+  key = jax.random.key(hyper.seed, impl='threefry2x32')
+  return jax.random.fold_in(key, stream)
 
 
 def _cross_entropy(

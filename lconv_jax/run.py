@@ -21,6 +21,8 @@ from lconv_jax import checkpoint, errors
 
 # These may change when a run is continued: they do not change its results.
 FREE = ('data.dir', 'train.checkpoint_every_epochs')
+# What runs did before there were these fields.
+BEFORE = {'data.crop': 4, 'data.flip': True, 'data.normalise': True}
 # And these when it is only evaluated.
 FREE_IN_EVALUATION = (
   'train.',
@@ -132,6 +134,7 @@ def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
     )
   before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
   free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
+  before = {**BEFORE, **before}
   differ = [
     f'{k}={before[k]!r}, now {now.get(k)!r}'
     for k in sorted(before)

@@ -53,11 +53,14 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     parallel.AXIS,
   )
   steps = config.train.epochs * (num_train // config.train.batch_size)
+  pipeline = augment.Pipeline()
+  if config.train.epochs:
+    pipeline = augment.from_config(config.data, images.shape[1:])
   built = program.Program(
     model=models.as_functions(module),
     structure=optim.Structure.from_config(config, steps),
     dtype=dtype,
-    augment=augment.from_config(config.data, images.shape[1:]),
+    augment=pipeline,
     num_train=num_train,
     batch_size=config.train.batch_size,
     num_devices=num_devices,

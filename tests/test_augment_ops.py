@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.peers import pillow_augment
 from lconv_jax import augment, errors
-from lconv_jax.augment import affine, ops, policy
+from lconv_jax.augment import affine, apply, ops, policy
 from tests import pictures
 
 COUNT = 20_000
@@ -120,8 +120,19 @@ def test_jit_vmap_and_scan_change_nothing(op):
   whole = [apply_op(op, *args) for args in zip(x, v, c, strict=True)]
   fn = functools.partial(augment.apply_op, op)
   _, scanned = jax.lax.scan(lambda _, args: (None, fn(*args)), None, (x, v, c))
-  for other in (scanned, jax.vmap(fn)(x, v, c), jax.jit(jax.vmap(fn))(x, v, c)):
+  with jax.enable_x64(True):
+    wide = jax.vmap(fn)(x, v, c)
+  others = scanned, jax.vmap(fn)(x, v, c), jax.jit(jax.vmap(fn))(x, v, c), wide
+  for other in others:
     np.testing.assert_array_equal(whole, other)
+  empty = apply_op(op, x[0, :0], v[0, :0], c[0, :0])
+  assert empty.shape == (0, 9, 7, 3)
+
+
+def test_a_number_serves_for_all_images():
+  x = pictures.images(6, 9, 7)
+  a, b = (apply_op('Rotate', x, v) for v in (30.0, np.full(6, 30.0)))
+  np.testing.assert_array_equal(a, b)
 
 
 def test_matrices_on_the_device_are_the_hosts():
@@ -140,8 +151,8 @@ WRONG = [
   ('affine', 'ShearY', '65536 + 0.5', '65536'),
   ('affine', 'Rotate', '65536 + 0.5', '65536'),
   ('affine', 'Rotate', 'xp.float64)', 'xp.float32)'),
-  ('affine', 'TranslateX', 'xp.floor(v + 0.5)', 'xp.round(v)'),
-  ('affine', 'TranslateY', 'xp.floor(v + 0.5)', 'xp.trunc(v)'),
+  ('affine', 'TranslateX', 'np.floor(np.cumsum', 'np.trunc(np.cumsum'),
+  ('affine', 'TranslateY', '= v + 0.5', '= np.round(v)'),
   ('affine', 'ShearX', 'c + a * 0.5 + b * 0.5', 'c + a * 0.5'),
   ('ops', 'ShearX', '+ c) >> 16', '+ c) // 65537'),
   ('ops', 'Solarize', 'image < threshold', 'image <= threshold'),
@@ -195,5 +206,8 @@ def test_bad_arguments_are_named():
     apply_op('Posterise', x, v)
   with pytest.raises(ValueError, match='centre'):
     apply_op('Cutout', x, v)
+  for bad in (x.astype(np.float32), x[..., :1], x[0], np.int32(x)):
+    with pytest.raises(ValueError, match='must be uint8'):
+      apply.check_images(jnp.asarray(bad))
   with pytest.raises(ValueError, match='257 x 4'):
     apply_op('Invert', np.zeros((1, 257, 4, 3), np.uint8), v[:1])

@@ -159,11 +159,12 @@ def test_a_config_says_which_parts_there_are():
   c = data_config(augment='flip_crop', crop=3)
   assert augment.from_config(c, shape) == augment.Pipeline(padding=3, flip=True)
   assert augment.from_config(data_config(), shape) == WHOLE
-  c = base.base()
-  base.svhn_cropped(c)
-  assert augment.from_config(c.data, shape) == augment.Pipeline(
+  c = data_config(name='svhn_cropped')
+  assert augment.from_config(c, shape) == augment.Pipeline(
     policy.load('fa_reduced_svhn'), 4, True, 20
   )
+  c = data_config(policy='none', cutout=8)
+  assert augment.from_config(c, shape) == augment.Pipeline(None, 4, True, 8)
   c = data_config(name='cifar100', flip=False, crop=0, cutout=0)
   assert augment.from_config(c, shape) == augment.Pipeline(CIFAR10)
 
@@ -173,6 +174,31 @@ def test_a_policy_file_from_a_config(tmp_path):
   path.write_text(json.dumps([[['Invert', 1.0, 0.0]]]), encoding='utf-8')
   found = augment.from_config(data_config(policy=str(path)), (8, 8, 3))
   assert found.policy == ((('Invert', 1.0, 0.0),),)
+
+
+def test_no_images_give_none():
+  x = jnp.zeros((0, 8, 8, 3), jnp.uint8)
+  out = WHOLE(jax.random.key(0), x, jnp.arange(0), normalise)
+  assert out.shape == x.shape
+
+
+def test_x64_changes_nothing():
+  x, index = jnp.asarray(images(64, 9, 9)), jnp.arange(64)
+  narrow = WHOLE(jax.random.key(0), x, index, normalise)
+  with jax.enable_x64(True):
+    wide = WHOLE(jax.random.key(0), x, index, normalise)
+  np.testing.assert_array_equal(narrow, wide)
+
+
+def test_a_crop_that_leaves_nothing_is_refused():
+  with pytest.raises(errors.UsageError, match=r'crop=9 .* 32 x 9 pixels'):
+    augment.from_config(data_config(augment='flip_crop', crop=9), (32, 9, 1))
+
+
+def test_images_that_are_no_rgb_bytes_are_refused():
+  choices = WHOLE.draw(jax.random.key(0), jnp.arange(2), (8, 8))
+  with pytest.raises(ValueError, match='must be uint8'):
+    WHOLE.apply(jnp.zeros((2, 8, 8, 1), jnp.uint8), choices, normalise)
 
 
 def test_grey_images_are_refused():

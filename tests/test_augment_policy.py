@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.peers import pillow_augment
 from lconv_jax import augment, errors
@@ -39,35 +38,42 @@ def test_ten_thousand_sub_policies_equal_pillow(name):
     assert count_differing(ours, theirs) == 0
 
 
+def assert_every_step_equals_pillow(p, size):
+  """Each step of a policy by itself, with either sign."""
+  height, width = size
+  where = [(i, j) for i, sub in enumerate(p) for j in range(len(sub))] * 2
+  n, steps = len(where), max(len(sub) for sub in p)
+  rs = np.random.RandomState(0)
+  sub_policy, step = np.int32(where).T
+  pipeline = augment.Pipeline(p)
+  drawn = pipeline.draw(jax.random.key(0), jnp.arange(n), size)
+  choices = drawn._replace(
+    sub_policy=sub_policy,
+    use=np.arange(steps) == step[:, None],
+    mirror=np.repeat(np.arange(n)[:, None] >= n // 2, steps, axis=1),
+    centre=np.int32(rs.rand(n, steps, 2) * [width, height] * 65536),
+  )
+  x = images(n, *size)
+  ours = jax.jit(lambda x, c: apply_policy(p, x, c))(
+    jnp.asarray(x), jax.tree.map(jnp.asarray, choices)
+  )
+  theirs = pillow_augment.replay_policy(x, p, choices)
+  assert count_differing(ours, theirs) == 0
+
+
 @pytest.mark.parametrize('size', [(32, 32), (20, 33)], ids=str)
 @pytest.mark.parametrize('name', policy.NAMES)
 def test_every_level_of_a_policy_equals_pillow(name, size):
-  """Each step by itself, with either sign."""
-  p = policy.load(name)
-  t = policy.table(p, *size)
-  steps = [step for sub in p for step in sub]
-  x = images(2 * len(steps), *size)
-  rs = np.random.RandomState(0)
-  centre = np.int32(rs.rand(len(x), 2) * size[::-1] * 65536)
-  flat = jax.tree.map(lambda a: a.reshape(len(steps), *a.shape[2:]), t)
-  first = np.maximum(centre - np.tile(flat.half, 2)[:, None], 0) >> 16
-  extent = np.tile(flat.extent, 2)[:, None]
-  settings = Settings(
-    np.concatenate([flat.matrix[:, 0], flat.matrix[:, 1]]),
-    np.tile(flat.amount, 2),
-    np.concatenate([first, first + extent], axis=1),
-  )
-  branch = np.tile(flat.branch, 2)
-  args = jax.tree.map(jnp.asarray, (x, branch, settings))
-  ours = jax.jit(switch.switch)(*args)
-  theirs = [
-    pillow_augment.apply_sub_policy(
-      Image.fromarray(x[i]), [steps[i % len(steps)]], [True],
-      [i >= len(steps)], centre[i : i + 1] / 65536,
-    )
-    for i in range(len(x))
-  ]  # fmt: skip
-  assert count_differing(ours, np.stack(theirs)) == 0
+  assert_every_step_equals_pillow(policy.load(name), size)
+
+
+@pytest.mark.parametrize('size', [(50, 50), (125, 100), (250, 32)], ids=str)
+def test_levels_that_fall_between_pixels(size):
+  """Where float64 itself decides on the last pixel or bit."""
+  levels = [0.0, 0.7499999999, 0.75 + 1e-12, 1.0, *(np.arange(101) / 100)]
+  ops = 'Cutout', 'TranslateX', 'TranslateY', 'Posterize', 'Solarize'
+  p = tuple((policy.Step(op, 1.0, float(v)),) for op in ops for v in levels)
+  assert_every_step_equals_pillow(p, size)
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_a_policy_of_ones_own(tmp_path):
   pipeline, x = augment.Pipeline(p), images(64, 32, 32)
   choices = pipeline.draw(jax.random.key(0), jnp.arange(64), RGB[:2])
   assert set(np.asarray(choices.sub_policy)) == {0, 1}
-  ours = apply_policy(p, jnp.asarray(x), choices)
+  ours = jax.jit(lambda x: apply_policy(p, x, choices))(jnp.asarray(x))
   # What fills up the shorter sub-policy is never used.
   np.testing.assert_array_equal(
     choices.use, np.array([[1, 0, 0], [1, 1, 1]])[choices.sub_policy]
@@ -147,6 +153,16 @@ def test_a_file_that_is_no_policy_is_named(text, hint, tmp_path):
   path.write_text(text, encoding='utf-8')
   with pytest.raises(errors.UsageError, match=f'(?s)bad.json.*{hint}'):
     policy.load(str(path))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+  path = tmp_path / 'deep.json'
+  path.write_text('[' * 100_000, encoding='utf-8')
+  for bad in (str(path), str(tmp_path)):
+    with pytest.raises(errors.UsageError, match='is no policy'):
+      policy.load(bad)
+  with pytest.raises(errors.UsageError, match='does not exist'):
+    policy.load('x' * 5000)
 
 
 def test_a_policy_that_is_not_there_is_named():

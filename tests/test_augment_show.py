@@ -22,8 +22,11 @@ def test_the_command_writes_a_sheet(tmp_path, capsys):
 def test_what_is_wrong_is_said_in_a_sentence(capsys):
   assert show.main(['--show', '--data=nlgp', '--policy=fa_reduced']) == 1
   assert 'Did you mean' in capsys.readouterr().err
+  assert show.main(['--show', '--data=nlgp', '--out=/proc/x/y.png']) == 1
+  assert 'cannot be written' in capsys.readouterr().err
   with pytest.raises(SystemExit):
     show.main(['--show', '--rows=0'])
+  assert 'no whole number above 0' in capsys.readouterr().err
   assert show.main([]) == 0
   assert '--show' in capsys.readouterr().out
 

@@ -65,6 +65,7 @@ def test_a_misspelt_choice_names_the_nearest():
     ('data.augment', 'autoaugment', 'Did you mean fast_autoaugment'),
     ('data.policy', 'fa_svhn', 'Did you mean fa_reduced_svhn'),
     ('data.crop', -1, 'at least 0'),
+    ('data.cutout', 15, 'must be even'),
     ('precision', 'fp16', 'float16'),
     ('optim.lr', float('nan'), 'at least 0'),
     ('optim.lr', float('inf'), 'finite'),

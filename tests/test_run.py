@@ -35,6 +35,26 @@ def test_the_same_config_reopens_and_another_is_refused(tmp_path, config):
       pass
 
 
+def test_a_folder_from_before_a_field_did_as_the_default(tmp_path, config):
+  with run.open_folder(tmp_path, config) as folder:
+    (folder / 'done.json').write_text('{}')
+  path = tmp_path / 'config.json'
+  old = json.loads(path.read_text())
+  for field in ('crop', 'flip', 'normalise', 'policy', 'cutout'):
+    del old['data'][field]
+  path.write_text(json.dumps(old))
+  with run.open_folder(tmp_path, config):
+    pass
+  config.data.normalise = False
+  for epochs in (config.train.epochs, 0):
+    config.train.epochs = epochs
+    with (
+      pytest.raises(errors.UsageError, match='normalise=True, now False'),
+      run.open_folder(tmp_path, config),
+    ):
+      pass
+
+
 def test_what_failed_before_it_began_may_be_mended(tmp_path, config):
   with run.open_folder(tmp_path, config):
     pass

@@ -22,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     description='A contact sheet: originals above, then augmented rows.',
   )
   parser.add_argument('--show', action='store_true', help='write the sheet')
-  parser.add_argument('--out', default='augment.png', help='the PNG to write')
+  parser.add_argument(
+    '--out', default='augment.png', help='the PNG, beside it a PDF'
+  )
   parser.add_argument(
     '--data', choices=data.NAMES, default='cifar10',
     help='nlgp is drawn on the spot, others are downloaded on first use',
@@ -32,25 +34,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--policy', default='', help="as --config.data.policy; '': the data set's"
   )
   parser.add_argument(
-    '--cutout', type=int, default=16, help='as --config.data.cutout'
+    '--cutout', type=int, default=-1, help='as --config.data.cutout'
   )
-  parser.add_argument('--rows', type=_positive, default=5, help='augmented')
-  parser.add_argument('--columns', type=_positive, default=8, help='images')
+  parser.add_argument(
+    '--rows', type=errors.positive, default=5, help='augmented'
+  )
+  parser.add_argument(
+    '--columns', type=errors.positive, default=8, help='images'
+  )
   parser.add_argument('--seed', type=int, default=0)
   args = parser.parse_args(argv)
   if not args.show:
     parser.print_help()
     return 0
   try:
-    name = args.policy or policy.published(args.data)
-    whole = augment.Pipeline(augment.load_policy(name), 4, True, args.cutout)
+    name, cutout = policy.published(args.data)
+    name = args.policy or name
+    cutout = cutout if args.cutout < 0 else args.cutout
+    whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
     images = _images(args.data, args.dir, args.columns)
     rows, labels = sheet(whole, images, args.rows, args.seed)
+    print(*figures.contact_sheet(rows, labels, args.out), sep='\n')
   except errors.UsageError as e:
     print(e, file=sys.stderr)
     return 1
-  for path in figures.contact_sheet(rows, labels, args.out):
-    print(path)
+  except OSError as e:
+    print(
+      f'--out={args.out} cannot be written ({e.strerror}).', file=sys.stderr
+    )
+    return 1
   print(f'{args.data}, policy {name}; then crop, flip, cutout.')
   return 0
 
@@ -114,13 +126,6 @@ def _images(name: str, folder: str, count: int) -> np.ndarray:
   if name == 'nlgp':
     return synthetic.nlgp(count, xi=(1.5, 3.0), channels=3)[0]
   return data.read(name, folder)[1].images[:count]
-
-
-def _positive(word: str) -> int:
-  number = int(word)
-  if number < 1:
-    raise ValueError
-  return number
 
 
 if __name__ == '__main__':

@@ -39,11 +39,12 @@ def matrix(
   elif name == 'ShearY':
     linear = one, zero, v, one
     offset = zero, zero
-  elif name in ('TranslateX', 'TranslateY'):
-    # Without shear or rotation, Pillow moves by whole pixels.
-    pixels = xp.clip(xp.floor(v + 0.5), -_FAR, _FAR)
-    linear = one, zero, zero, one
-    offset = (pixels, zero) if name == 'TranslateX' else (zero, pixels)
+  elif name == 'TranslateX':
+    a, c = _translation(v, width, xp)
+    linear, offset = (a, zero, zero, one), (c, zero)
+  elif name == 'TranslateY':
+    e, f = _translation(v, height, xp)
+    linear, offset = (one, zero, zero, e), (zero, f)
   else:
     linear, offset = _rotation(v, height, width, xp)
   (a, b, d, e), (c, f) = linear, offset
@@ -53,10 +54,30 @@ def matrix(
   return fixed.astype(xp.int32)
 
 
+def _translation(v: Any, size: int, xp: ModuleType) -> Any:
+  """Scale and offset where there is neither shear nor rotation.
+
+  Then Pillow moves by whole pixels, but goes from one to the next by adding 1.0
+  in float64. Where v is within a rounding of a half, that may skip a pixel,
+  once: a scale of 1 + 2^-16 does, at the same place.
+  """
+  v = xp.clip(v, -_FAR, _FAR)
+  if xp is not np:  # float32 magnitudes do not come so near a half
+    return xp.ones_like(v), xp.floor(v + 0.5)
+  steps = np.ones((*v.shape, size))
+  steps[..., 0] = v + 0.5
+  source = np.floor(np.cumsum(steps, -1))
+  first = source[..., 0]
+  skipped = source - first[..., None] > np.arange(size)
+  scale = np.where(skipped.any(-1), 1 + 2.0**-16, 1.0)
+  at = skipped.argmax(-1)
+  return scale, first + np.where(scale > 1, 1 - at / 65536 - scale / 2, 0)
+
+
 def _rotation(v: Any, height: int, width: int, xp: ModuleType) -> Any:
-  """As `PIL.Image.rotate`: about the centre, sines rounded to 15 digits."""
+  """As `PIL.Image.rotate`: about the centre."""
   angle = -xp.radians(v % 360)
-  cos, sin = (xp.round(f(angle) * 1e15) / 1e15 for f in (xp.cos, xp.sin))
+  cos, sin = xp.cos(angle), xp.sin(angle)
   x, y = width / 2, height / 2
   offset = cos * -x + sin * -y + x, -sin * -x + cos * -y + y
   return (cos, sin, -sin, cos), offset

@@ -21,10 +21,7 @@ class Settings(NamedTuple):
 
 Op = Callable[[ops.Image, Settings], ops.Image]
 
-# What `lax.switch` chooses from: the affine operations are one of them.
-BRANCHES: dict[str, Op] = {
-  'Identity': lambda image, s: image,
-  'Affine': lambda image, s: ops.transform(image, s.matrix),
+_OTHERS: dict[str, Op] = {
   'AutoContrast': lambda image, s: ops.auto_contrast(image),
   'Invert': lambda image, s: ops.invert(image),
   'Equalize': lambda image, s: ops.equalize(image),
@@ -37,7 +34,14 @@ BRANCHES: dict[str, Op] = {
   'Cutout': lambda image, s: ops.cutout(image, s.box),
 }
 
-OPS = (*affine.NAMES, *list(BRANCHES)[2:])
+# What `lax.switch` chooses from: the affine operations are one of them.
+BRANCHES: dict[str, Op] = {
+  'Identity': lambda image, s: image,
+  'Affine': lambda image, s: ops.transform(image, s.matrix),
+  **_OTHERS,
+}
+
+OPS = (*affine.NAMES, *_OTHERS)
 
 
 def branch(name: str) -> str:
@@ -48,7 +52,7 @@ def branch(name: str) -> str:
 def apply_op(
   name: str,
   images: UInt8[Array, 'b h w 3'],
-  magnitude: Float[Array, ' b'],
+  magnitude: Float[Array, ' b'] | Float[Array, ''] | float,
   centre: Float[Array, 'b 2'] | None = None,
 ) -> UInt8[Array, 'b h w 3']:
   """Applies one of Pillow's operations to a batch, to the bit.
@@ -60,7 +64,7 @@ def apply_op(
       up to 64; Translate: pixels; Rotate: degrees, counter-clockwise; Solarize:
       threshold; Posterize: bits, 1 to 8, truncated; Contrast, Color,
       Brightness, Sharpness: factor, 1 changes nothing; Cutout: pixels. The
-      others ignore it.
+      others ignore it. A number serves for all images.
     centre: float32, x and y in pixels; of Cutout, which needs it.
 
   Returns:
@@ -68,16 +72,26 @@ def apply_op(
 
   Raises:
     UsageError: there is no such operation.
-    ValueError: the images are too large, or Cutout has no centre.
+    ValueError: the images are no such images, or Cutout has no centre.
   """
   if name not in OPS:
     raise errors.unknown('operation', name, OPS)
-  _, height, width, _ = images.shape
-  if max(height, width) > 256:
-    raise ValueError(f'{height} x {width} pixels; at most 256 x 256.')
+  check_images(images)
   if name == 'Cutout' and centre is None:
     raise ValueError('Cutout needs centre, [B, 2] in pixels.')
+  magnitude = jnp.broadcast_to(jnp.asarray(magnitude, jnp.float32), len(images))
   return _apply(name, images, magnitude, centre)
+
+
+def check_images(images: Array) -> None:
+  """Raises a ValueError where operations would be wrong without a word."""
+  shape, dtype = images.shape, images.dtype
+  if dtype != jnp.uint8 or len(shape) != 4 or shape[-1] != 3:
+    raise ValueError(
+      f'images are {dtype}{list(shape)}, but must be uint8 [B, H, W, 3].'
+    )
+  if max(shape[1:3]) > 256:
+    raise ValueError(f'{shape[1]} x {shape[2]} pixels; at most 256 x 256.')
 
 
 @jax.jit(static_argnames='name')
@@ -91,11 +105,11 @@ def _apply(
   matrix = jnp.zeros((batch, 6), jnp.int32)
   box = jnp.zeros((batch, 4), jnp.int32)
   with jax.enable_x64(True):  # Pillow computes these in float64
-    v = magnitude.astype(jnp.float64)
     if name in affine.NAMES:
-      matrix = affine.matrix(name, v, height, width, jnp)
+      matrix = affine.matrix(name, magnitude, height, width, jnp)
     if name == 'Cutout':
-      box = _box(v, centre.astype(jnp.float64), height, width)
+      centre, v = (a.astype(jnp.float64) for a in (centre, magnitude))
+      box = _box(v, centre, height, width)
   settings = Settings(matrix, magnitude, box)
   return jax.vmap(BRANCHES[branch(name)])(images, settings)
 

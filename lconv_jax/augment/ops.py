@@ -53,7 +53,7 @@ def auto_contrast(image: Image) -> Image:
   """`ImageOps.autocontrast`: each channel's range becomes 0 to 255."""
   lo = image.min((0, 1)).astype(jnp.int32)[:, None]
   hi = image.max((0, 1)).astype(jnp.int32)[:, None]
-  i = jnp.arange(256)
+  i = jnp.arange(256, dtype=jnp.int32)
   exact = lax.div((i - lo) * 255, jnp.maximum(hi - lo, 1))
   below = jnp.asarray(_rounded_below())[lo[:, 0], hi[:, 0]]  # [3, 32] of bits
   below = (below[..., None] >> jnp.arange(8, dtype=jnp.uint8) & 1).reshape(

@@ -1,7 +1,8 @@
 """Augmentation of a batch: policy, crop, flip, normalisation, cutout.
 
 In the order and with the probabilities of Lim et al.'s code. What happens to an
-image depends on the key and on its index in the data set, and on nothing else.
+image depends on the key and on its index in the data set, and on nothing else:
+with keys of `threefry2x32`, JAX's default; others are not made for it.
 """
 
 import dataclasses
@@ -20,9 +21,6 @@ from lconv_jax.augment.switch import switch
 
 NAMES = ('none', 'flip_crop', 'fast_autoaugment')  # of config.data.augment
 
-_FIELDS = 6  # random words of an image, and of each step of its sub-policy
-_STEP_FIELDS = 4
-
 
 class Choices(NamedTuple):
   """What chance decided for each image."""
@@ -30,8 +28,7 @@ class Choices(NamedTuple):
   sub_policy: Integer[Array, ' b']
   use: Bool[Array, 'b t']  # whether each step of the sub-policy is applied
   mirror: Bool[Array, 'b t']  # whether with the opposite sign
-  # x and y of the policy's own Cutout, in 2^-16 pixel
-  centre: Integer[Array, 'b t 2']
+  centre: Integer[Array, 'b t 2']  # x, y of the policy's Cutout, 2^-16 pixel
   corner: Integer[Array, 'b 2']  # row and column of the crop when padded
   flip: Bool[Array, ' b']
   erase: Integer[Array, 'b 2']  # row and column of the last cutout's centre
@@ -80,28 +77,30 @@ class Pipeline:
     height, width = size
     steps = max(len(sub) for sub in self.policy) if self.policy else 0
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    count = _FIELDS + _STEP_FIELDS * steps
-    bits = jax.vmap(lambda k: jax.random.bits(k, (count,)))(keys)
-    each = bits[:, _FIELDS:].reshape(len(index), steps, _STEP_FIELDS)
+    bits = jax.vmap(lambda k: jax.random.bits(k, (6 + 4 * steps,), jnp.uint32))(
+      keys
+    )
+    corner, flip = bits[:, :2], bits[:, 2]
+    erase, choice = bits[:, 3:5], bits[:, 5]
+    each = bits[:, 6:].reshape(len(index), steps, 4)
+    use, mirror, centre = each[..., 0], each[..., 1], each[..., 2:]
 
     if self.policy:
-      table = policies.table(self.policy, *size)
-      sub_policy = _below(bits[:, 5], len(self.policy))
-      use = _uniform(each[..., 0]) < jnp.asarray(table.probability)[sub_policy]
+      probability = policies.table(self.policy, *size).probability
+      sub_policy = _below(choice, len(self.policy))
+      use = _uniform(use) < jnp.asarray(probability)[sub_policy]
     else:
-      sub_policy = jnp.zeros(len(index), jnp.int32)
-      use = jnp.zeros((len(index), 0), bool)
+      sub_policy, use = jnp.zeros(len(index), jnp.int32), use.astype(bool)
     # 16 random bits of a pixel's fraction: enough, and exact in int32.
-    centre = (each[..., 2:] >> 16) * jnp.array([width, height], jnp.uint32)
-    erase = [_below(bits[:, 3], height), _below(bits[:, 4], width)]
+    centre = (centre >> 16) * jnp.array([width, height], jnp.uint32)
     return Choices(
       sub_policy=sub_policy,
       use=use,
-      mirror=_coin(each[..., 1]),
+      mirror=_coin(mirror),
       centre=centre.astype(jnp.int32),
-      corner=_below(bits[:, :2], 2 * self.padding + 1),
-      flip=_coin(bits[:, 2]) & self.flip,
-      erase=jnp.stack(erase, axis=1),
+      corner=_below(corner, 2 * self.padding + 1),
+      flip=_coin(flip) & self.flip,
+      erase=_below(erase, jnp.array(size, jnp.uint32)),
     )
 
   def apply(
@@ -112,6 +111,7 @@ class Pipeline:
   ) -> Float[Array, 'b h w c']:
     """Does what was drawn."""
     if self.policy:
+      apply.check_images(images)
       images = apply_policy(self.policy, images, choices)
     if self.padding or self.flip:
       images = standard.crop_flip(
@@ -135,7 +135,8 @@ def apply_policy(
   mirror = choices.mirror[..., None, None].astype(jnp.int32)
   matrix = jnp.take_along_axis(t.matrix, mirror, axis=2)[:, :, 0]
   first = jnp.maximum(choices.centre - t.half[..., None], 0) >> 16
-  box = jnp.concatenate([first, first + t.extent[..., None]], axis=-1)
+  last = jnp.take_along_axis(t.last, first, axis=2)
+  box = jnp.concatenate([first, last], axis=-1)
   settings = apply.Settings(matrix, t.amount, box)
 
   for step in range(branch.shape[1]):
@@ -154,25 +155,35 @@ def from_config(
     image_shape: height, width, channels.
 
   Raises:
-    UsageError: there is no such policy, or the images are not RGB.
+    UsageError: there is no such policy, or it or the crop does not fit the
+      images.
   """
   if data.augment == 'none':
     return Pipeline()
+  if data.crop >= min(image_shape[:2]):
+    raise errors.UsageError(
+      f'config.data.crop={data.crop} leaves black images of '
+      f'{image_shape[0]} x {image_shape[1]} pixels; make it smaller.'
+    )
   if data.augment == 'flip_crop':
     return Pipeline(padding=data.crop, flip=data.flip)
+  name, cutout = policies.published(data.name)
+  name = data.policy or name
+  cutout = cutout if data.cutout < 0 else data.cutout
+  if name == 'none':
+    return Pipeline(None, data.crop, data.flip, cutout)
   if image_shape[-1] != 3:
     raise errors.UsageError(
       f'config.data.augment=fast_autoaugment is for RGB images, and those of '
       f'{data.name} have {image_shape[-1]} channel(s); choose flip_crop or '
       'none.'
     )
-  name = data.policy or policies.published(data.name)
-  return Pipeline(policies.load(name), data.crop, data.flip, data.cutout)
+  return Pipeline(policies.load(name), data.crop, data.flip, cutout)
 
 
-def _below(bits: Array, count: int) -> Array:
+def _below(bits: Array, count: int | Array) -> Array:
   """Uniform integers below a small count, from 32 random bits."""
-  return (bits % jnp.uint32(count)).astype(jnp.int32)
+  return (bits % jnp.asarray(count, jnp.uint32)).astype(jnp.int32)
 
 
 def _uniform(bits: Array) -> Array:

@@ -8,6 +8,7 @@ magnitudes linearly, over the ranges of their code.
 
 import functools
 import json
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -41,10 +42,6 @@ RANGES = {
 }
 
 
-# Lim et al. search one for CIFAR-10, and use it for CIFAR-100 as well.
-_PUBLISHED = {'svhn_cropped': 'fa_reduced_svhn'}
-
-
 class Step(NamedTuple):
   """An operation of a sub-policy."""
 
@@ -66,12 +63,17 @@ class Table(NamedTuple):
   half: (
     np.ndarray
   )  # int32 [P, T], half the side of Cutout, 2^-16 px, rounded up
-  extent: np.ndarray  # int32 [P, T], its last pixel minus the first; -1: none
+  last: np.ndarray  # int32 [P, T, max(H, W)], its last pixel, by the first
 
 
-def published(data_set: str) -> str:
-  """Returns the name of Lim et al.'s policy for a data set."""
-  return _PUBLISHED.get(data_set, 'fa_reduced_cifar10')
+def published(data_set: str) -> tuple[str, int]:
+  """Returns Lim et al.'s policy and size of the last cutout for a data set.
+
+  They search a policy for CIFAR-10, and use it for CIFAR-100 as well.
+  """
+  if data_set == 'svhn_cropped':
+    return 'fa_reduced_svhn', 20
+  return 'fa_reduced_cifar10', 16
 
 
 def load(name: str) -> Policy:
@@ -84,8 +86,9 @@ def load(name: str) -> Policy:
   Raises:
     UsageError: there is no such policy, or it is none.
   """
-  path = FOLDER / f'{name}.json' if name in NAMES else pathlib.Path(name)
-  if not path.is_file():
+  own = pathlib.Path(name).expanduser()
+  path = FOLDER / f'{name}.json' if name in NAMES else own
+  if not _exists(path):
     if path.suffix == '.json':
       raise errors.UsageError(f'There is no policy file {name}.')
     raise errors.unknown(
@@ -98,7 +101,7 @@ def load(name: str) -> Policy:
       raise errors.UsageError('an empty policy or sub-policy.')
   except errors.UsageError as e:
     raise errors.UsageError(f'{path}: {e}') from e
-  except (ValueError, TypeError) as e:
+  except (ValueError, TypeError, OSError, RecursionError) as e:
     raise errors.UsageError(
       f'{path} is no policy, a list of lists of [operation, probability, '
       f'level]: {errors.one_line(e)}'
@@ -132,7 +135,7 @@ def table(policy: Policy, height: int, width: int) -> Table:
     matrix=np.zeros((*shape, 2, 6), np.int32),
     amount=np.zeros(shape, np.float32),
     half=np.zeros(shape, np.int32),
-    extent=np.full(shape, -1, np.int32),
+    last=np.full((*shape, max(height, width)), -1, np.int32),
   )
   for i, sub in enumerate(policy):
     for j, (op, probability, level) in enumerate(sub):
@@ -143,11 +146,21 @@ def table(policy: Policy, height: int, width: int) -> Table:
         t.matrix[i, j] = affine.matrix(op, [v, -v], height, width)
       elif op == 'Cutout':
         t.half[i, j] = np.ceil(v / 2 * 65536)
-        t.extent[i, j] = int(v) if v > 0 else -1
+        if v > 0:
+          t.last[i, j] = np.arange(max(height, width)) + v  # rounded as Pillow
       else:
-        # The same integers lie below a threshold and below its ceiling.
-        t.amount[i, j] = np.ceil(v) if op == 'Solarize' else v
+        # Whole numbers that float32 does not round away: the same integers lie
+        # below a threshold and below its ceiling; bits are truncated.
+        whole = {'Solarize': math.ceil, 'Posterize': int}.get(op, float)
+        t.amount[i, j] = whole(v)
   return t
+
+
+def _exists(path: pathlib.Path) -> bool:
+  try:
+    return path.exists()
+  except OSError:  # no such name can be
+    return False
 
 
 def _step(op: Any, probability: Any, level: Any) -> Step:

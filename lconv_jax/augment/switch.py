@@ -42,6 +42,8 @@ def _select(images: Array, branch: Array, settings: Settings) -> Array:
 # A batch of loops of unequal lengths would drag every image along.
 @jax.custom_batching.sequential_vmap
 def _loop(images: Array, branch: Array, settings: Settings) -> Array:
+  if not len(images):
+    return images
   order = jnp.argsort(branch)
   start = jnp.searchsorted(branch[order], jnp.arange(len(_OPS) + 1))
   for k, op in enumerate(_OPS[1:], 1):  # Identity leaves them as they are

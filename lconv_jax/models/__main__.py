@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from lconv_jax import models
+from lconv_jax import errors, models
 from lconv_jax.models import table
 
 _NOTE = """\
@@ -30,10 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     metavar='NAME', help=f'only these: {", ".join(models.NAMES)}',
   )  # fmt: skip
   parser.add_argument(
-    '--base_channels', type=_positive, help="α; default: the paper's"
+    '--base_channels', type=errors.positive, help="α; default: the paper's"
   )
-  parser.add_argument('--image_size', type=_positive, default=32, help='pixels')
-  parser.add_argument('--num_classes', type=_positive, default=10)
+  parser.add_argument(
+    '--image_size', type=errors.positive, default=32, help='pixels'
+  )
+  parser.add_argument('--num_classes', type=errors.positive, default=10)
   args = parser.parse_args(argv)
   if not args.table:
     parser.print_help()
@@ -54,13 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table.text(name, rows), end='\n\n')
   print(_NOTE)
   return 0
-
-
-def _positive(word: str) -> int:
-  number = int(word)
-  if number < 1:
-    raise ValueError
-  return number
 
 
 if __name__ == '__main__':
