@@ -52,10 +52,10 @@ def main(argv: list[str]) -> None:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
   try:
+    from lconv_jax import hosts
+
     if FLAGS.distributed:
       faulthandler.disable()  # else a page follows JAX's word on who has died
-      from lconv_jax import hosts
-
       hosts.start(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
       )
@@ -73,23 +73,16 @@ def main(argv: list[str]) -> None:
   except interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
-  except jax.errors.JaxRuntimeError as e:
-    if jax.process_count() == 1:
-      raise
-    print(
-      f'error: another process of this run has died '
-      f'({errors.one_line(e)[:200]}); start all of them again: they continue '
-      f'from what {workdir} holds.',
-      file=sys.stderr,
-      flush=True,
-    )
-    os._exit(1)  # a regular exit would wait for the dead
   except KeyboardInterrupt:  # before the first step, or for the second time
     sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
   except OSError as e:
     if e.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
     sys.exit(f'error: {e}; make room and repeat the command: it continues.')
+  except Exception as e:
+    if jax.process_count() == 1:
+      raise
+    hosts.leave(e, workdir)
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -7,8 +7,13 @@ other forever. With one process, everything here does nothing.
 
 import contextlib
 import json
+import os
+import pathlib
+import re
+import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -18,6 +23,11 @@ from jaxtyping import PyTree
 from lconv_jax import errors
 
 _HEARTBEAT_S = 30  # after which a silent process counts as dead
+# What the transports of CPUs and GPUs, and JAX's service, say of a dead peer.
+_LOST = re.compile(
+  r'gloo|nccl|connection|socket|coordination service|heartbeat|unavailable',
+  re.IGNORECASE,
+)
 
 
 def start(
@@ -50,6 +60,31 @@ def start(
       f'({errors.one_line(e)[:300]}); outside of SLURM, GKE and TPUs give '
       '--coordinator_address=HOST:PORT --num_processes=N --process_id=I.'
     ) from e
+
+
+def leave(error: Exception, workdir: str | pathlib.Path) -> NoReturn:
+  """Ends this process, one of several, because of an unexpected error.
+
+  Says that another one has died, where that is what the error means. A regular
+  exit would wait for the dead.
+
+  Args:
+    error: what happened.
+    workdir: the run folder.
+  """
+  text = errors.one_line(error)
+  if _LOST.search(text):
+    text = f'another process of this run has died ({text[:200]})'
+  else:
+    traceback.print_exception(error)
+  print(
+    f'error: {text}; start all processes again: they continue from what '
+    f'{workdir} holds.',
+    file=sys.stderr,
+    flush=True,
+  )
+  sys.stdout.flush()
+  os._exit(1)
 
 
 def is_first() -> bool:
