@@ -291,25 +291,25 @@ def test_the_scripts_train_the_same_nets(name, torch_net):
   c, shape = step.config(name, 1), (32, 32, 3)
   x = np.random.default_rng(0).standard_normal((4, *shape), np.float32)
   net = models.build(c.model, shape, 10)
-  variables = net.init(jax.random.key(0), jnp.asarray(x))
+  functions = models.as_functions(net)
+  params, stats = jax.jit(functions.init)(jax.random.key(0), jnp.asarray(x))
   # Biases start from 0, which would hide one that is forgotten.
-  variables['params']['fc2']['bias'] += jnp.arange(10.0)
-  expected, _ = net.apply(
-    variables, jnp.asarray(x), True, mutable=['batch_stats']
-  )
+  params['fc2']['bias'] += jnp.arange(10.0)
+  apply = jax.jit(functions.apply, static_argnums=3)
+  expected, _ = apply(params, stats, jnp.asarray(x), True)
 
-  params = flax_net.convert(net.stages, variables['params'])
-  stats = variables['batch_stats']
   flax = flax_net.FlaxNet(
     net.stages, net.hidden, 10, net.connectivity, jnp.float32
   )
-  logits, _ = flax.apply(
-    {'params': params, 'batch_stats': stats}, x, mutable=['batch_stats']
-  )
+  variables = {
+    'params': flax_net.convert(net.stages, params), 'batch_stats': stats
+  }  # fmt: skip
+  apply = jax.jit(lambda v, x: flax.apply(v, x, mutable=['batch_stats']))
+  logits, _ = apply(variables, x)
   np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
 
   module = torch_net.build(net, shape)
-  state = torch_net.convert(net, variables['params'], 3)
+  state = torch_net.convert(net, params, 3)
   module.load_state_dict(module.state_dict() | state)
   with torch.inference_mode():
     logits = module(torch_net.images(x)).numpy()
