@@ -68,24 +68,25 @@ def against_pillow(
   check(pipeline, data, compiled)
 
   rng = random.Random(0)
-  workers, stop = pillow_workers.start(data.images, p, data.mean, data.std, 2)
+  everything = np.arange(len(images))
 
   def one_process() -> None:
     for image in data.images:
       pillow_augment.at_random(image, p, rng, data.mean, data.std)
 
-  once = {
-    'ours': lambda: compiled(next(keys), images).block_until_ready(),
-    'Pillow, 1 process': one_process,
-    'Pillow, 2 processes': workers,
-  }
-  calls = {
-    who: lambda fn=fn: [fn() for _ in range(_CALL)] for who, fn in once.items()
-  }
-  try:
+  with pillow_workers.start(
+    data.images, p, data.mean, data.std, 2, len(images)
+  ) as batches:
+    once = {
+      'ours': lambda: compiled(next(keys), images).block_until_ready(),
+      'Pillow, 1 process': one_process,
+      'Pillow, 2 processes': lambda: list(batches([everything])),
+    }
+    calls = {
+      who: lambda fn=fn: [fn() for _ in range(_CALL)]
+      for who, fn in once.items()
+    }
     timings = interleave.measure(calls, rounds)
-  finally:
-    stop()
   rows = interleave.rows(
     {who: t.divided_by(_CALL) for who, t in timings.items()},
     ('ours',),

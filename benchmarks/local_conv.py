@@ -13,18 +13,16 @@ net runs, and `local_conv`, channels last, its transposes included.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 import lconv_jax
 from benchmarks import interleave, layer
-from benchmarks.peers import flax_layer
+from benchmarks.peers import flax_layer, optional
 from lconv_jax import batch_minor, models, windows
 
 Makers = dict[str, Callable[[layer.Problem], layer.Candidate]]
@@ -101,19 +99,9 @@ def makers() -> Makers:
     'local_conv': ours_channels_last,
     'flax': flax_layer.conv_local,
   }
-  if jax.default_backend() != 'cpu':
-    print('PyTorch is compared on CPU only: its rows are left out.')
+  torch_layer = optional.torch_peer('torch_layer')
+  if torch_layer is None:
     return found
-  # Or its threads would spin while the others are measured.
-  os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-  try:
-    import torch
-
-    from benchmarks.peers import torch_layer
-  except ImportError as e:
-    print(f'PyTorch cannot be imported ({e}): its rows are left out.')
-    return found
-  torch.set_num_threads(os.cpu_count() or 1)
   return found | {
     'torch unfold': torch_layer.unfold,
     'torch best': torch_layer.best_effort,

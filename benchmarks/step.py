@@ -30,7 +30,7 @@ CASES = {
   'd_conv': 15,
   'd_local': 15,
 }  # name -> α
-_STEPS = 1000  # over which the learning rate anneals
+STEPS = 1000  # over which the learning rate anneals
 _CALL = 3  # steps of one timed call
 # Of the loss after `_CALL` steps: their paths part slowly.
 _TOLERANCE = {'float32': 2e-3, 'bfloat16': 0.1, 'float16': 0.1}
@@ -66,7 +66,7 @@ def ours(
   net = models.build(c.model, data.images.shape[1:], 10, dtype, parallel.AXIS)
   p = program.Program(
     model=models.as_functions(net),
-    structure=optim.Structure.from_config(c, _STEPS),
+    structure=optim.Structure.from_config(c, STEPS),
     dtype=dtype,
     augment=pipeline,
     num_train=batch,
@@ -105,10 +105,40 @@ def candidates(
   train, start = ours(c, data, dtype, augment.Pipeline())
   net = models.build(c.model, (32, 32, 3), 10, dtype, parallel.AXIS)
   x = (np.float32(data.images) / 255 - data.mean) / data.std
-  peer = flax_net.trainer(
-    net, start.params, start.batch_stats, c.optim, _STEPS, x, data.labels
-  )
-  return {'ours': train, 'flax': peer}
+  learn = flax_net.learner(net, start.params, start.batch_stats, c.optim, STEPS)
+  batch = jnp.asarray(x), jnp.asarray(data.labels)
+  return {'ours': train, 'flax': repeat(learn, batch)}
+
+
+def repeat(
+  learn: Callable[..., tuple[Any, Any]], batch: tuple[Any, Any]
+) -> Callable[[int], float]:
+  """Returns what takes steps on one batch and gives the loss of the last one.
+
+  Args:
+    learn: a peer's step, (x, labels) -> loss, number of right answers.
+    batch: x and labels.
+  """
+
+  def train(count: int) -> float:
+    for _ in range(count):
+      loss, _ = learn(*batch)
+    return float(loss)
+
+  return train
+
+
+def check(
+  name: str, candidates: Mapping[str, Callable[[int], float]], dtype: jnp.dtype
+) -> None:
+  """Raises a WrongResultError if losses differ after some steps."""
+  losses = {who: train(_CALL) for who, train in candidates.items()}
+  found = list(losses.values())
+  if not np.allclose(found, losses['ours'], rtol=_TOLERANCE[dtype.name]):
+    raise layer.WrongResultError(
+      f'The losses of {name} differ after {_CALL} steps ({losses}); it is not '
+      'measured.'
+    )
 
 
 def measure(
@@ -120,13 +150,7 @@ def measure(
     WrongResultError: the losses differ.
   """
   found = candidates(name, alpha, batch, dtype)
-  losses = {who: train(_CALL) for who, train in found.items()}
-  tolerance = _TOLERANCE[dtype.name]
-  if not np.isclose(losses['ours'], losses['flax'], rtol=tolerance):
-    raise layer.WrongResultError(
-      f'The losses of {name} differ after {_CALL} steps ({losses}); it is not '
-      'measured.'
-    )
+  check(name, found, dtype)
   calls = {
     who: lambda train=train: train(_CALL) for who, train in found.items()
   }

@@ -2,13 +2,21 @@ import json
 import sys
 import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks import augment as augment_benchmark
-from benchmarks import floor, interleave, layer, local_conv, step
-from benchmarks.peers import flax_layer, flax_net, pillow_augment
-from lconv_jax import windows
+from benchmarks import floor, interleave, layer, local_conv, loop, peak, step
+from benchmarks.peers import (
+  flax_layer,
+  flax_net,
+  pillow_augment,
+  pillow_workers,
+)
+from lconv_jax import augment, data, models, program, windows
+from lconv_jax.augment import policy
 
 JAX = ['batch_minor', 'local_conv', 'flax']
 TORCH = ['torch unfold', 'torch best']
@@ -244,3 +252,125 @@ def test_a_pillow_that_makes_other_images_is_refused(monkeypatch):
   )
   with pytest.raises(layer.WrongResultError, match='other images'):
     augment_benchmark.main(['--batch=16', '--alpha', '--rounds=1'])
+
+
+@pytest.fixture
+def torch_net(monkeypatch):
+  monkeypatch.setenv('OMP_WAIT_POLICY', 'PASSIVE')
+  pytest.importorskip('torch')
+  from benchmarks.peers import torch_net
+
+  return torch_net
+
+
+def test_training_is_measured_against_scripts(
+  torch_net, monkeypatch, tmp_path, capsys
+):
+  monkeypatch.setattr(peak, '_SIZE', 16)
+  monkeypatch.setattr(loop, '_WORKERS', 1)  # one starts sooner than two
+  path = tmp_path / 'loop.json'
+  args = ['--nets=s_fc', '--alpha=1', '--batch=8', '--rounds=1']
+  loop.main([*args, '--out', str(path)])
+  rows = json.loads(path.read_text())['rows']
+  found = [(row['table'], row['candidate']) for row in rows]
+  assert found == [
+    ('loop', 'ours'), ('loop', 'torch'), ('loop', 'flax'),
+    ('peak', 'products'), ('peak', 'step'),
+  ]  # fmt: skip
+  for row in rows[:3]:
+    assert row['images_per_s'] == pytest.approx(8 / row['median_s'])
+  assert rows[3]['share_of_peak'] == 1
+  printed = capsys.readouterr().out
+  assert 'Images per second' in printed and 'share of the peak' in printed
+
+
+@pytest.mark.parametrize('name', loop.CASES)
+def test_the_scripts_train_the_same_nets(name, torch_net):
+  import torch
+
+  c, shape = step.config(name, 1), (32, 32, 3)
+  x = np.random.default_rng(0).standard_normal((4, *shape), np.float32)
+  net = models.build(c.model, shape, 10)
+  functions = models.as_functions(net)
+  params, stats = jax.jit(functions.init)(jax.random.key(0), jnp.asarray(x))
+  # Biases start from 0, which would hide one that is forgotten.
+  params['fc2']['bias'] += jnp.arange(10.0)
+  apply = jax.jit(functions.apply, static_argnums=3)
+  expected, _ = apply(params, stats, jnp.asarray(x), True)
+
+  flax = flax_net.FlaxNet(
+    net.stages, net.hidden, 10, net.connectivity, jnp.float32
+  )
+  variables = {
+    'params': flax_net.convert(net.stages, params), 'batch_stats': stats
+  }  # fmt: skip
+  apply = jax.jit(lambda v, x: flax.apply(v, x, mutable=['batch_stats']))
+  logits, _ = apply(variables, x)
+  np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
+
+  module = torch_net.build(net, shape)
+  state = torch_net.convert(net, params, 3)
+  module.load_state_dict(module.state_dict() | state)
+  with torch.inference_mode():
+    logits = module(torch_net.images(x)).numpy()
+  np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize('who', ['flax', 'torch'])
+def test_a_script_that_trains_another_way_is_refused(
+  who, torch_net, monkeypatch
+):
+  c = loop.config('s_fc', 1, batch=8)
+  dataset = data.load(c.data)
+  d = program.Data(*dataset.train, dataset.mean, dataset.std)
+  peers = {
+    'flax': loop.flax_peer(d, batches=None),
+    'torch': loop.torch_peer(d, augment.Pipeline(), 8),
+  }
+  learner = peers[who].learner
+
+  def spoilt(net, start, optim):
+    optim = optim.copy_and_resolve_references()
+    optim.lr *= 2
+    return learner(net, start, optim)
+
+  peers = {who: peers[who]._replace(learner=spoilt)}
+  with pytest.raises(layer.WrongResultError, match='losses of s_fc differ'):
+    loop.measure(c, dataset, peers, rounds=1)
+
+
+def test_without_torch_there_are_the_others(monkeypatch, capsys):
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  name = 'benchmarks.peers.torch_net'
+  monkeypatch.delitem(sys.modules, name, raising=False)
+  assert loop.torch_peer(None, augment.Pipeline(), 8) is None
+  assert 'cannot be imported' in capsys.readouterr().out
+
+
+def test_a_script_sums_over_its_epoch():
+  batches = [(2.0, np.zeros(6)), (5.0, np.zeros(2))]
+  learn = lambda x, labels: (np.float32(x), np.int32(len(labels) / 2))  # noqa: E731
+  assert loop.train_epoch(learn, batches) == (22 / 8, 0.5)
+
+
+def test_workers_make_the_batches_that_they_are_asked_for():
+  # A constant image stays what it is, but for black pixels.
+  images = np.ones((9, 32, 32, 3), np.uint8)
+  images *= np.arange(1, 10, dtype=np.uint8)[:, None, None, None]
+  steps = ((policy.Step('Invert', 0.0, 0.5),),)
+  mean, std = np.zeros(3, np.float32), np.full(3, 1 / 255, np.float32)
+  index = [np.array(i) for i in ([3, 1, 4], [1, 5], [8, 2, 6], [0], [7, 7])]
+  with pillow_workers.start(images, steps, mean, std, 2, 3) as batches:
+    for _ in range(2):  # anew in every epoch
+      brightest = [x.max((1, 2, 3)) for x in batches(index)]
+      for found, chosen in zip(brightest, index, strict=True):
+        np.testing.assert_allclose(found, chosen + 1, rtol=1e-5)
+
+
+def test_the_peak_counts_the_products_of_a_step():
+  params = {
+    'conv1': {'kernel': np.zeros((5, 7))},
+    'conv1_bn': {'scale': np.zeros(7)},
+    'fc1': {'kernel': np.zeros((7, 3)), 'bias': np.zeros(3)},
+  }
+  assert peak.step_flop(params, 2) == 2 * 2 * (2 * 5 * 7 + 3 * 7 * 3)

@@ -1,5 +1,6 @@
 """The S- and D-nets as one would write them in Flax and optax."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -7,30 +8,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 import optax
 from flax import linen as nn
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, PyTree
 
 from lconv_jax import models
 
 
 class FlaxNet(nn.Module):
-  """`nn.Conv` or `nn.ConvLocal` and batch norm, channels last, then dense.
+  """The stages and batch norm, channels last, then dense layers.
 
   Attributes:
     stages: with absolute channels.
     hidden: widths of the hidden fully connected layers.
     num_classes: number of logits.
-    shared: `nn.Conv` rather than `nn.ConvLocal`.
+    connectivity: 'conv' for `nn.Conv`, 'local' for `nn.ConvLocal`, 'fc' for
+      `nn.Dense`.
     dtype: of the products.
   """
 
   stages: tuple[models.Stage, ...]
   hidden: tuple[int, ...]
   num_classes: int
-  shared: bool
+  connectivity: str
   dtype: DTypeLike
 
   @nn.compact
@@ -43,15 +44,22 @@ class FlaxNet(nn.Module):
       if self.dtype == jnp.float32
       else None,
     }
-    layer = nn.Conv if self.shared else nn.ConvLocal
-    layer, dense = partial(layer, **products), partial(nn.Dense, **products)
+    flat, dense = self.connectivity == 'fc', partial(nn.Dense, **products)
+    layer = nn.Conv if self.connectivity == 'conv' else nn.ConvLocal
+    layer = partial(layer, **products)
     norm = partial(
       nn.BatchNorm, use_running_average=False, momentum=0.9, dtype=jnp.float32
     )
+    *spatial, _ = x.shape[1:]
+    if flat:
+      x = x.reshape(len(x), -1)
     for i, (size, channels, stride) in enumerate(self.stages, start=1):
-      x = layer(
-        channels, (size, size), stride, use_bias=False, name=f'conv{i}'
-      )(x)
+      spatial = [-(-s // stride) for s in spatial]
+      stage = {'use_bias': False, 'name': f'conv{i}'}
+      if flat:
+        x = dense(math.prod(spatial) * channels, **stage)(x)
+      else:
+        x = layer(channels, (size, size), stride, **stage)(x)
       x = nn.relu(norm(name=f'conv{i}_bn')(x))
     x = x.reshape(len(x), -1)
     for i, width in enumerate(self.hidden, start=1):
@@ -61,16 +69,14 @@ class FlaxNet(nn.Module):
     return logits.astype(jnp.float32)
 
 
-def trainer(
+def learner(
   net: models.Net,
   params: PyTree,
   batch_stats: PyTree,
   optim: ml_collections.ConfigDict,
   steps: int,
-  x: np.ndarray,
-  labels: np.ndarray,
-) -> Callable[[int], float]:
-  """Returns a function that takes steps on one batch, and the last one's loss.
+) -> Callable[[ArrayLike, ArrayLike], tuple[Array, Array]]:
+  """Returns a function that takes a step on a batch.
 
   Args:
     net: the same net of ours.
@@ -78,15 +84,12 @@ def trainer(
     batch_stats: likewise.
     optim: `config.optim` of SGD.
     steps: over which the learning rate anneals.
-    x: [B, H, W, C], normalised.
-    labels: [B].
+
+  Returns:
+    (x, labels) -> loss, number of right answers; x [B, H, W, C] is normalised.
   """
   peer = FlaxNet(
-    net.stages,
-    net.hidden,
-    net.num_classes,
-    net.connectivity == 'conv',
-    net.dtype,
+    net.stages, net.hidden, net.num_classes, net.connectivity, net.dtype
   )
   tx = optax.chain(
     optax.add_decayed_weights(
@@ -96,33 +99,35 @@ def trainer(
   )
 
   @partial(jax.jit, donate_argnums=0)
-  def step(state: tuple, x: Array, labels: Array) -> tuple[tuple, Array]:
+  def step(
+    state: tuple, x: Array, labels: Array
+  ) -> tuple[tuple, tuple[Array, Array]]:
     params, batch_stats, opt_state = state
 
-    def loss_fn(params: PyTree) -> tuple[Array, PyTree]:
+    def loss_fn(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
       variables = {'params': params, 'batch_stats': batch_stats}
       logits, new = peer.apply(variables, x, mutable=['batch_stats'])
       loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-      return loss.mean(), new['batch_stats']
+      correct = (logits.argmax(-1) == labels).sum()
+      return loss.mean(), (correct, new['batch_stats'])
 
-    (loss, batch_stats), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      params
-    )
+    (loss, (correct, batch_stats)), grads = jax.value_and_grad(
+      loss_fn, has_aux=True
+    )(params)
     updates, opt_state = tx.update(grads, opt_state, params)
-    return (optax.apply_updates(params, updates), batch_stats, opt_state), loss
+    params = optax.apply_updates(params, updates)
+    return (params, batch_stats, opt_state), (loss, correct)
 
   params = convert(net.stages, params)
   batch_stats = jax.tree.map(jnp.array, batch_stats)
   state = params, batch_stats, tx.init(params)
-  x, labels = jnp.asarray(x), jnp.asarray(labels)
 
-  def train(count: int) -> float:
+  def learn(x: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
     nonlocal state
-    for _ in range(count):
-      state, loss = step(state, x, labels)
-    return float(loss)
+    state, metrics = step(state, x, labels)
+    return metrics
 
-  return train
+  return learn
 
 
 def convert(stages: Sequence[models.Stage], params: PyTree) -> dict[str, Any]:
@@ -132,7 +137,7 @@ def convert(stages: Sequence[models.Stage], params: PyTree) -> dict[str, Any]:
     kernel = params[f'conv{i}']['kernel']
     if kernel.ndim == 4:  # [o, kh, kw, i] -> [kh, kw, i, o]
       kernel = jnp.moveaxis(kernel, 0, -1)
-    else:  # [y, x, o, kh, kw, i] -> [y, x, i kh kw, o]
+    elif kernel.ndim == 6:  # [y, x, o, kh, kw, i] -> [y, x, i kh kw, o]
       kernel = jnp.transpose(kernel, (0, 1, 5, 3, 4, 2))
       kernel = kernel.reshape(*kernel.shape[:2], -1, kernel.shape[-1])
     params[f'conv{i}'] = {'kernel': kernel}

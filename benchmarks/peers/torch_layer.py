@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import layer
+from lconv_jax import windows
 
 
 def unfold(problem: layer.Problem) -> layer.Candidate:
@@ -27,9 +28,7 @@ def unfold(problem: layer.Problem) -> layer.Candidate:
     inputs = (x.requires_grad_(), kernel)
 
   def run() -> list[torch.Tensor]:
-    padded = F.pad(x, _torch_padding(w.padding))
-    patches = F.unfold(padded, w.size, stride=w.strides)
-    y = torch.einsum('bkp,pok->bop', patches, kernel).view(dy.shape)
+    y = local_conv(x, kernel, w)
     return [y.detach(), *torch.autograd.grad(y, inputs, dy)]
 
   return layer.Candidate(
@@ -39,6 +38,22 @@ def unfold(problem: layer.Problem) -> layer.Candidate:
       0, 1, 4, 5, 3, 2
     ),
   )
+
+
+def local_conv(
+  x: torch.Tensor, kernel: torch.Tensor, w: windows.Window
+) -> torch.Tensor:
+  """Returns [B, Cout, Ho, Wo].
+
+  Args:
+    x: [B, Cin, H, W].
+    kernel: [Ho · Wo, Cout, Cin · Kh · Kw].
+    w: how the window moves over the image.
+  """
+  padded = F.pad(x, torch_padding(w))
+  patches = F.unfold(padded, w.size, stride=w.strides)
+  y = torch.einsum('bkp,pok->bop', patches, kernel)
+  return y.unflatten(2, w.positions)
 
 
 def best_effort(problem: layer.Problem) -> layer.Candidate:
@@ -58,7 +73,7 @@ def best_effort(problem: layer.Problem) -> layer.Candidate:
 
   @torch.inference_mode()
   def run() -> list[torch.Tensor]:
-    padded = F.pad(x, (0, 0, 0, 0, *_torch_padding(w.padding)))
+    padded = F.pad(x, (0, 0, 0, 0, *torch_padding(w)))
     row, column, *inner = padded.stride()
     patches = padded.as_strided(
       (*w.positions, *w.size, cin, batch),
@@ -90,10 +105,10 @@ def best_effort(problem: layer.Problem) -> layer.Candidate:
   )
 
 
+def torch_padding(w: windows.Window) -> tuple[int, ...]:
+  """Returns the padding as F.pad takes it: of the last dimension first."""
+  return tuple(itertools.chain(*reversed(w.padding)))
+
+
 def _tensor(a: np.ndarray) -> torch.Tensor:
   return torch.from_numpy(np.ascontiguousarray(a))
-
-
-def _torch_padding(padding: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-  """Returns it as F.pad takes it: of the last dimension first."""
-  return tuple(itertools.chain(*reversed(padding)))
