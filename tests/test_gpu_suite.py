@@ -25,10 +25,10 @@ from benchmarks.gpu import (
   worker,
 )
 from lconv_jax import batch_minor, errors, models, precision
+from lconv_jax.augment import policy
 
 ROOT = pathlib.Path(__file__).parents[1]
 GROUPS = (
-  'nets bfloat16',
   'trajectories float32',
   'convolutions float16',
   'augmentation',
@@ -135,18 +135,18 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(
 
 
 def test_every_group_agrees_with_itself(here, monkeypatch, tmp_path):
-  monkeypatch.setattr(models, 'NAMES', ('s_local',))
-  monkeypatch.setattr(nets, '_TRAJECTORIES', (('s_local', 'beta_lasso'),))
+  monkeypatch.setattr(nets, '_TRAJECTORIES', (('s_fc', 'beta_lasso'),))
+  monkeypatch.setattr(policy, 'NAMES', policy.NAMES[:1])
   status, content = quick(tmp_path, '--only', *GROUPS)
   rows = content['correctness']['rows']
   assert status == 0 and all(row['passed'] for row in rows), rows
   names = [row['name'] for row in rows]
-  assert len(names) == 1 + 1 + 6 + 5
-  assert 'nets bfloat16: s_local' in names
+  assert len(names) == 1 + 6 + 4
+  assert 'trajectories float32: s_fc beta_lasso' in names
   assert 'augmentation: switch by select' in names
   # What is right in float32, and in 16 bits, is computed by the CPU once.
   on_cpu = [fn for fn, platform in here if platform == 'cpu']
-  assert len(on_cpu) == 2 + 1 + 2 + 1
+  assert len(on_cpu) == 1 + 2 + 1
 
 
 def test_a_net_that_is_wrong_is_found(monkeypatch):
@@ -274,16 +274,16 @@ def test_training_writes_accuracies_and_continues(
 
   monkeypatch.setattr(training, 'config', drawn)
   args = ['--train', '--epochs=1', f'--root={tmp_path}/runs', '--only']
-  status, content = quick(tmp_path, *args, 's_fc_sgd', 's_fc_beta_lasso')
+  status, content = quick(tmp_path, *args, 's_fc_beta_lasso')
   rows = content['training']['rows']
   assert status == 0
-  assert [row['name'] for row in rows] == ['s_fc_sgd', 's_fc_beta_lasso']
+  assert [row['name'] for row in rows] == ['s_fc_beta_lasso']
   for row in rows:
     assert 0 <= row['best']['test/accuracy'] <= 1 and row['seconds'] > 0
     assert (tmp_path / 'runs' / row['name'] / 'done.json').exists()
   assert 'test accuracy' in capsys.readouterr().out
-  again = quick(tmp_path, *args, 's_fc_sgd')[1]['training']['rows']
-  assert again == rows[:1]  # read, not trained again
+  again = quick(tmp_path, *args, 's_fc_beta_lasso')[1]['training']['rows']
+  assert again == rows  # read, not trained again
 
 
 def test_training_without_data_says_so(here, monkeypatch, tmp_path, capsys):
