@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test bench venv lint clean
+.PHONY: demo test bench gpu venv lint clean
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
@@ -24,6 +24,10 @@ bench: venv
 	$(BIN)/python -m benchmarks.augment --out=benchmarks/results/augment.json
 	$(BIN)/python -m benchmarks.loop --out=benchmarks/results/loop.json
 	$(BIN)/python -m benchmarks.floor
+
+# On an NVIDIA GPU: make gpu EXTRAS=test,cuda12
+gpu: venv
+	$(BIN)/python -m benchmarks.gpu --out=benchmarks/results/gpu.json
 
 lint: venv
 	$(BIN)/ruff check .

@@ -5,23 +5,37 @@
 A layer takes at least the time of its arithmetic, and at least that of its
 memory traffic. `fused` reads and writes every array once in each pass, as a
 kernel that cuts patches on the fly would; `im2col` also writes and reads the
-patches, as `batch_minor`'s batched method does. The defaults are an H200's
-products and copies in bfloat16. Batch norm and ReLU are taken to be fused into
-the layers; the update reads and writes weights and momentum in float32.
+patches of LOCAL layers, as `batch_minor`'s batched method does. The defaults
+are an H200's products and copies in bfloat16. Batch norm and ReLU are taken to
+be fused into the layers; the update reads and writes weights and momentum in
+float32.
 """
 
 import argparse
-import itertools
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from configs import base
 from lconv_jax import models
+from lconv_jax.models import layers as models_layers
 
-NETS = (('d_local', 15), ('s_local', 32), ('s_local', 150))
+NETS = (
+  ('s_fc', 150),
+  ('s_conv', 150),
+  ('s_local', 32),
+  ('s_local', 150),
+  ('d_conv', 15),
+  ('d_local', 15),
+  ('resnet18', 64),
+)
+TFLOPS, BANDWIDTH = 790.0, 4.3  # an H200's in bfloat16: 10¹²/s, TB/s
+_IMAGE, _CLASSES = (32, 32, 3), 10
 _BYTES = 2  # of a 16-bit number
-# Per weight, in float32: gradient written and read, weight and momentum read
-# and written.
-_UPDATE_BYTES = 4 * 6
 
 
 class Layer(NamedTuple):
@@ -33,47 +47,104 @@ class Layer(NamedTuple):
   im2col_bytes: float  # patches alone
 
 
-def layers(family: str, alpha: int, batch: int) -> list[Layer]:
-  """Returns the layers of a LOCAL net for 10 classes of 32 × 32 × 3 images."""
-  stages, hidden = models.FAMILIES[family]
-  image, channels, found = 32, 3, []
-  for i, (size, width, stride) in enumerate(stages, start=1):
-    filters, out = width * alpha, -(-image // stride)
-    passes = 2 if i == 1 else 3  # the images need no gradient
-    # Patches are written and read in every pass.
-    weights = out**2 * size**2 * channels * filters
-    x, y = image**2 * channels * batch, out**2 * filters * batch
-    patches = out**2 * size**2 * channels * batch
-    found.append(
-      _layer(f'conv{i}', weights, x, y, batch, passes, 2 * passes * patches)
-    )
-    image, channels = out, filters
-  widths = (image**2 * channels, hidden * alpha, 10)
-  for i, (a, b) in enumerate(itertools.pairwise(widths), start=1):
-    found.append(_layer(f'fc{i}', a * b, a * batch, b * batch, batch, 3, 0))
+class Floor(NamedTuple):
+  """Seconds that a step takes at least."""
+
+  products: float
+  fused: float
+  im2col: float
+
+
+def layers(
+  name: str, alpha: int, batch: int, momentum: bool = True
+) -> list[Layer]:
+  """Returns the layers of a net for 10 classes of 32 × 32 × 3 images.
+
+  Args:
+    name: one of `models.NAMES`.
+    alpha: base channels.
+    batch: images a step.
+    momentum: whether the update reads and writes a momentum as well.
+  """
+  model = base.base().model
+  model.update({'name': name, 'base_channels': alpha})
+  net = models.build(model, _IMAGE, _CLASSES)
+  found = []
+
+  def note(
+    call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext
+  ) -> Any:
+    y = call(*args, **kwargs)
+    if isinstance(context.module, models_layers.Conv | models_layers.Dense):
+      passes = 3 if found else 2  # the images need no gradient
+      found.append(
+        _layer(context.module, args[0].shape, y.shape, batch, passes, momentum)
+      )
+    return y
+
+  with nn.intercept_methods(note):
+    jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *_IMAGE)))
   return found
 
 
 def _layer(
-  name: str,
-  weights: int,
-  x: int,
-  y: int,
+  module: nn.Module,
+  x_shape: tuple[int, ...],
+  y_shape: tuple[int, ...],
   batch: int,
   passes: int,
-  patches: int,
+  momentum: bool,
 ) -> Layer:
+  x, y = math.prod(x_shape), math.prod(y_shape)  # of one example
+  if isinstance(module, models_layers.Dense):
+    weights, products, patches = x * y, x * y, 0
+  else:
+    window, positions = module.size**2 * x_shape[2], math.prod(y_shape[:2])
+    products = positions * window * module.features
+    weights = window * module.features if module.shared else products
+    patches = 0 if module.shared else positions * window
   # Forward: x and w in, y out. Weights' gradient: x and dy in. Inputs'
   # gradient: dy and w in, dx out.
-  moved = x + weights + y + x + y
+  moved = 2 * batch * (x + y) + weights
   if passes == 3:
-    moved += y + weights + x
+    moved += batch * (x + y) + weights
+  # In float32: gradient written and read, weight read and written, and so the
+  # momentum.
+  update = 4 * (6 if momentum else 4) * weights
   return Layer(
-    name,
-    2 * passes * weights * batch,
-    moved * _BYTES + weights * _UPDATE_BYTES,
-    patches * _BYTES,
+    module.name,
+    2 * passes * products * batch,
+    moved * _BYTES + update,
+    # Patches are written and read in every pass.
+    2 * passes * patches * batch * _BYTES,
   )
+
+
+def seconds(
+  layer: Layer, tflops: float = TFLOPS, bandwidth: float = BANDWIDTH
+) -> Floor:
+  """Returns the floors of a layer.
+
+  Args:
+    layer: of `layers`.
+    tflops: 10¹²/s.
+    bandwidth: TB/s.
+  """
+  products = layer.flop / tflops / 1e12
+  fused = layer.fused_bytes / bandwidth / 1e12
+  im2col = fused + layer.im2col_bytes / bandwidth / 1e12
+  return Floor(products, max(products, fused), max(products, im2col))
+
+
+def total(floors: Sequence[Floor]) -> Floor:
+  """Returns the floors of a step whose layers come one after the other."""
+  return Floor(*map(sum, zip(*floors, strict=True)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Lets a command line say how fast the device is on paper."""
+  parser.add_argument('--tflops', type=float, default=TFLOPS, help='10¹²/s')
+  parser.add_argument('--bandwidth', type=float, default=BANDWIDTH, help='TB/s')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,22 +158,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('--tflops', type=float, default=790.0, help='10¹²/s')
-  parser.add_argument('--bandwidth', type=float, default=4.3, help='TB/s')
+  add_arguments(parser)
   parser.add_argument('--batch', type=int, default=512)
   args = parser.parse_args(argv)
   for name, alpha in NETS:
     print(f'{models.TITLES[name]}, α = {alpha}, batch {args.batch}: µs')
-    print(f'{"layer":>8}{"products":>10}{"fused":>10}{"im2col":>10}')
-    sums = [0.0, 0.0, 0.0]
-    for layer in layers(name[0], alpha, args.batch):
-      products = layer.flop / args.tflops / 1e6
-      fused = layer.fused_bytes / args.bandwidth / 1e6
-      im2col = fused + layer.im2col_bytes / args.bandwidth / 1e6
-      times = products, max(products, fused), max(products, im2col)
-      sums = [a + b for a, b in zip(sums, times, strict=True)]
-      print(f'{layer.name:>8}' + ''.join(f'{t:10.1f}' for t in times))
-    print(f'{"step":>8}' + ''.join(f'{t:10.1f}' for t in sums), end='\n\n')
+    print(f'{"layer":>14}{"products":>10}{"fused":>10}{"im2col":>10}')
+    found = layers(name, alpha, args.batch)
+    floors = [seconds(layer, args.tflops, args.bandwidth) for layer in found]
+    names = [layer.name for layer in found]
+    for label, floor in zip(
+      [*names, 'step'], [*floors, total(floors)], strict=True
+    ):
+      print(f'{label:>14}' + ''.join(f'{1e6 * t:10.1f}' for t in floor))
+    print()
 
 
 if __name__ == '__main__':

@@ -21,7 +21,14 @@ from lconv_jax import run
 _MIN_ROUNDS = 3
 
 # What changes times from outside.
-_SETTINGS = ('GLIBC_TUNABLES', 'OMP_WAIT_POLICY', 'XLA_FLAGS')
+_SETTINGS = (
+  'GLIBC_TUNABLES',
+  'OMP_WAIT_POLICY',
+  'XLA_FLAGS',
+  'XLA_PYTHON_CLIENT_ALLOCATOR',
+  'XLA_PYTHON_CLIENT_MEM_FRACTION',
+  'XLA_PYTHON_CLIENT_PREALLOCATE',
+)
 
 
 class Timing(NamedTuple):
@@ -94,11 +101,15 @@ def rows(
   ]
 
 
+def command() -> str:
+  """Returns how this process was started."""
+  # sys.argv has lost the -m by which a module was started.
+  return shlex.join(['python', *sys.orig_argv[1:]])
+
+
 def environment() -> dict[str, Any]:
   """Returns the command, the machine, and what else decides on times."""
-  found = run.environment()
-  # sys.argv has lost the -m by which a module was started.
-  found['command'] = shlex.join(['python', *sys.orig_argv[1:]])
+  found = run.environment() | {'command': command()}
   torch = sys.modules.get('torch')
   if torch is not None:
     found['torch'] = str(torch.__version__)

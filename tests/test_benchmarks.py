@@ -213,7 +213,7 @@ def test_the_time_of_a_step_is_a_share_of_its_calls():
 
 
 def test_floors_are_products_and_traffic(capsys):
-  conv1, fc1, fc2 = floor.layers('s', 2, batch=10)
+  conv1, fc1, fc2 = floor.layers('s_local', 2, batch=10)
   # 16 × 16 positions, windows of 9 × 9 × 3, 2 filters; no input gradient.
   weights = 256 * 243 * 2
   assert conv1.flop == 2 * 2 * weights * 10
@@ -225,9 +225,28 @@ def test_floors_are_products_and_traffic(capsys):
   assert fc1.fused_bytes == 2 * (3 * x + 3 * y + 2 * 512 * 48) + 24 * 512 * 48
   assert fc1.im2col_bytes == 0
   assert fc2.flop == 3 * 2 * 48 * 10 * 10
+  seconds = floor.seconds(fc1, tflops=1e-6, bandwidth=1e-7)
+  assert seconds.products == pytest.approx(fc1.flop / 1e6)
+  assert seconds.fused == pytest.approx(fc1.fused_bytes / 1e5)
   floor.main(['--batch', '512'])
   out = capsys.readouterr().out
-  assert out.count('step') == 3 and 'D-LOCAL, α = 15, batch 512' in out
+  assert out.count('step') == len(floor.NETS)
+  assert 'D-LOCAL, α = 15, batch 512' in out
+
+
+def test_floors_of_convolutional_and_dense_nets():
+  shared, own = (floor.layers(f's_{c}', 2, 10)[0] for c in ('conv', 'local'))
+  assert shared.flop == own.flop and shared.im2col_bytes == 0
+  saved = 255 * 243 * 2  # weights
+  assert own.fused_bytes - shared.fused_bytes == (2 + 24) * saved
+  (dense, *_) = floor.layers('s_fc', 2, 10)
+  assert dense.flop == 2 * 2 * 3072 * 512 * 10
+  (plain, *_) = floor.layers('s_fc', 2, 10, momentum=False)
+  assert dense.fused_bytes - plain.fused_bytes == 8 * 3072 * 512
+  resnet = {layer.name: layer for layer in floor.layers('resnet18', 1, 1)}
+  assert len(resnet) == 21
+  # 16 × 16 positions of a 1 × 1 window on 32 × 32 images of one channel.
+  assert resnet['conv3_1_skip'].flop == 3 * 2 * 256 * 2
 
 
 def test_augmentation_is_measured_against_pillow(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""One GPU: whether it computes what a CPU does, and how fast it trains."""
