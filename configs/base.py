@@ -74,11 +74,17 @@ def base() -> ml_collections.ConfigDict:
   c.train = t = ml_collections.ConfigDict()
   t.epochs = 400  # passes over the training images (A.2); 0: only evaluate
   t.batch_size = 512  # images a step, over all devices (A.2)
+  # Batch norm over the global batch, whatever the number of devices; False:
+  # each normalises its own share, and running statistics are averaged.
+  t.sync_batch_norm = True
   # A run folder whose best net to start from, '' for a random one. CONV becomes
   # LOCAL or FC that way (the eFCN of d'Ascoli et al., NeurIPS 2019).
   t.init_from = ''
   t.eval_every_epochs = 1
   t.checkpoint_every_epochs = 50  # besides every 10 minutes
+  # Steps to trace once all is compiled, into WORKDIR/profile, for TensorBoard's
+  # profile plugin and Perfetto; 0: none
+  t.profile = 0
   return c
 
 

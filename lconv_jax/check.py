@@ -35,6 +35,7 @@ AT_LEAST = {
   'train.batch_size': 1,
   'train.eval_every_epochs': 1,
   'train.checkpoint_every_epochs': 1,
+  'train.profile': 0,
 }
 
 BELOW = {'seed': 2**32, 'model.dropout': 1, 'optim.momentum': 1}

@@ -47,4 +47,4 @@ def replicate(tree: PyTree) -> PyTree:
 def unreplicate(tree: PyTree) -> PyTree:
   """Returns the first local device's copy as NumPy arrays."""
   # Indexing the whole array would gather it from every device first.
-  return jax.tree.map(lambda x: np.asarray(x.addressable_data(0))[0], tree)
+  return jax.tree.map(lambda x: jax.device_get(x.addressable_data(0))[0], tree)

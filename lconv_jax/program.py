@@ -59,6 +59,7 @@ class Program:
   num_train: int  # training images are data.images[:num_train]
   batch_size: int  # over all devices
   num_devices: int
+  sync_batch_norm: bool = True  # else each device has statistics of its own
 
   @property
   def steps_per_epoch(self) -> int:
@@ -136,6 +137,9 @@ class Program:
       key, images, index, lambda images: normalise(images, data, self.dtype)
     )
     rngs = {'dropout': jax.random.fold_in(_rng(hyper, DROPOUT), state.step)}
+    if not self.sync_batch_norm:  # the model does not know of other devices
+      device = lax.axis_index(parallel.AXIS)
+      rngs = {k: jax.random.fold_in(v, device) for k, v in rngs.items()}
     scaled = self.dtype == jnp.float16
     scale = state.loss_scale.scale if scaled else 1.0
 
@@ -147,7 +151,10 @@ class Program:
       return scale * loss.mean(), (_totals(loss, logits, labels), batch_stats)
 
     grads, (totals, batch_stats) = jax.grad(loss_fn, has_aux=True)(state.params)
-    grads = lax.pmean(grads, parallel.AXIS)
+    if self.num_devices > 1:  # or XLA's CPU backend copies them all
+      grads = lax.pmean(grads, parallel.AXIS)
+      if not self.sync_batch_norm:
+        batch_stats = lax.pmean(batch_stats, parallel.AXIS)
     if scaled:
       grads = jax.tree.map(lambda g: g / scale, grads)
     tx = optim.make(self.structure, hyper, state.params)
@@ -155,7 +162,7 @@ class Program:
     new = state._replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
-      batch_stats=batch_stats,  # the same everywhere: batch norm sees AXIS
+      batch_stats=batch_stats,  # the same everywhere
       opt_state=opt_state,
       totals=jax.tree.map(
         jnp.add, state.totals, lax.psum(totals, parallel.AXIS)

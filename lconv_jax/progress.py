@@ -21,10 +21,15 @@ class Clock:
     self._step_seconds = 0.0
     self._warm: tuple[int, float] | None = None  # step and time after compiling
 
+  @property
+  def warm(self) -> bool:
+    """Whether the first chunk, which compiles, and the second are done."""
+    return self._chunks >= 2
+
   def chunk(self) -> int:
     """Returns how many steps to take before the host looks up again."""
     self._chunk_begin = time.perf_counter()
-    if self._chunks < 2:  # the first compiles, the second is measured
+    if not self.warm:  # the first compiles, the second is measured
       return 1
     return max(1, round(CHUNK_SECONDS / self._step_seconds))
 

@@ -20,9 +20,14 @@ from flax import traverse_util
 from lconv_jax import checkpoint, errors
 
 # These may change when a run is continued: they do not change its results.
-FREE = ('data.dir', 'train.checkpoint_every_epochs')
+FREE = ('data.dir', 'train.checkpoint_every_epochs', 'train.profile')
 # What runs did before there were these fields.
-BEFORE = {'data.crop': 4, 'data.flip': True, 'data.normalise': True}
+BEFORE = {
+  'data.crop': 4,
+  'data.flip': True,
+  'data.normalise': True,
+  'train.sync_batch_norm': True,
+}
 # And these when it is only evaluated.
 FREE_IN_EVALUATION = (
   'train.',

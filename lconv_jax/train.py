@@ -5,6 +5,7 @@ import math
 import pathlib
 import signal
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -157,7 +158,7 @@ def _loop(
   t = config.train
   per_epoch = trainer.setup.program.steps_per_epoch
   total = t.epochs * per_epoch
-  now = trainer.step
+  now, to_trace = trainer.step, t.profile
   clock = progress.Clock(writer.rows[-1]['seconds'] if writer.rows else 0.0)
   display = progress.Display(silent=not hosts.is_first())
   display.line(_headline(config, trainer, folder))
@@ -175,7 +176,11 @@ def _loop(
       )
     chunk = int(hosts.gather([clock.chunk()])[0, 0])
     stop = min(now + chunk, (now // per_epoch + 1) * per_epoch)
-    totals = trainer.train_until(stop)
+    tracing = clock.warm and to_trace
+    if tracing:
+      stop, to_trace = min(stop, now + to_trace), 0
+    with _trace(folder) if tracing else contextlib.nullcontext():
+      totals = trainer.train_until(stop)
     clock.tick(now, stop)
     if not math.isfinite(totals.loss):
       raise errors.UsageError(
@@ -209,6 +214,14 @@ def _loop(
     ):
       trainer.save(checkpoints)
   return _finish(folder, trainer, writer.rows)
+
+
+@contextlib.contextmanager
+def _trace(folder: pathlib.Path) -> Iterator[None]:
+  where = folder / 'profile'
+  with jax.profiler.trace(str(where), create_perfetto_trace=True):
+    yield
+  _say(f'Profile in {where}: TensorBoard shows it, or ui.perfetto.dev.')
 
 
 def _every(epochs: int, epoch: float) -> bool:

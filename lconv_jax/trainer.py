@@ -50,7 +50,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     images.shape[1:],
     dataset.num_classes,
     dtype,
-    parallel.AXIS,
+    parallel.AXIS if config.train.sync_batch_norm else None,
   )
   steps = config.train.epochs * (num_train // config.train.batch_size)
   pipeline = augment.Pipeline()
@@ -64,6 +64,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     num_train=num_train,
     batch_size=config.train.batch_size,
     num_devices=num_devices,
+    sync_batch_norm=config.train.sync_batch_norm,
   )
   parts = {s: getattr(dataset, s) for s in ('train', 'validation', 'test')}
   ends = np.cumsum([len(part.labels) for part in parts.values()]).tolist()
@@ -120,13 +121,14 @@ class Trainer:
 
   def train_until(self, stop: int) -> program.Totals:
     """Trains until step `stop` and returns the epoch's totals so far."""
-    self.state = self._chunk(
-      self.state,
-      self.setup.hyper,
-      self.setup.data,
-      parallel.replicate(np.int32(stop)),
-    )
-    return parallel.unreplicate(self.state.totals)
+    with jax.transfer_guard('disallow'):  # of what is not asked for
+      self.state = self._chunk(
+        self.state,
+        self.setup.hyper,
+        self.setup.data,
+        parallel.replicate(np.int32(stop)),
+      )
+      return parallel.unreplicate(self.state.totals)
 
   def evaluate(self, net: dict[str, PyTree]) -> dict[str, float]:
     """Returns accuracy, loss and the share of non-zero weights per kernel."""

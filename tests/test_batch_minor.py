@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from lconv_jax import batch_minor, windows
+from tests import jaxprs
 
 METHODS = batch_minor.METHODS
 
@@ -167,7 +168,7 @@ def test_every_product_has_16_bit_inputs_and_a_float32_result(name, dtype):
       return y, *vjp(dy)
 
     args = small(dtype, shared)
-    dots = list(_dots(jax.make_jaxpr(products)(*args).jaxpr))
+    dots = jaxprs.products(jax.make_jaxpr(products)(*args).jaxpr)
     # Loops are unrolled twice, and have a remainder.
     assert len(dots) % 3 == 0 and dots
     for dot in dots:
@@ -177,17 +178,6 @@ def test_every_product_has_16_bit_inputs_and_a_float32_result(name, dtype):
     assert [g.dtype for g in got] == [jnp.float32, dtype, jnp.float32]
     want = products(*small(jnp.float32, shared))
     assert_close(got, want, 0.15 if dtype == jnp.bfloat16 else 0.02)
-
-
-def _dots(jaxpr):
-  for eqn in jaxpr.eqns:
-    if eqn.primitive.name == 'dot_general':
-      yield eqn
-    for value in eqn.params.values():
-      for sub in value if isinstance(value, (tuple, list)) else [value]:
-        sub = getattr(sub, 'jaxpr', sub)
-        if hasattr(sub, 'eqns'):
-          yield from _dots(sub)
 
 
 @pytest.mark.parametrize('method', METHODS)

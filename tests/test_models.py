@@ -363,39 +363,6 @@ def test_kernels_are_he_normal(name):
     )
 
 
-@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
-@pytest.mark.parametrize('name', models.NAMES)
-def test_every_product_has_16_bit_inputs_and_a_float32_result(name, dtype):
-  module = models.build(config(name), (16, 16, 3), 10, dtype)
-  x = jnp.zeros((4, 16, 16, 3), dtype)
-  variables = jax.eval_shape(module.init, jax.random.key(0), x)
-
-  def loss(params, batch_stats):
-    variables = {'params': params, 'batch_stats': batch_stats}
-    y, _ = module.apply(variables, x, True, mutable=['batch_stats'])
-    return y.sum()
-
-  jaxpr = jax.make_jaxpr(jax.grad(loss))(
-    variables['params'], variables['batch_stats']
-  )
-  dots = list(products(jaxpr.jaxpr))
-  assert dots
-  for dot in dots:
-    assert [v.aval.dtype for v in dot.invars] == [dtype, dtype]
-    assert dot.outvars[0].aval.dtype == jnp.float32
-
-
-def products(jaxpr):
-  for eqn in jaxpr.eqns:
-    if eqn.primitive.name in ('dot_general', 'conv_general_dilated'):
-      yield eqn
-    for value in eqn.params.values():
-      for sub in value if isinstance(value, (tuple, list)) else [value]:
-        sub = getattr(sub, 'jaxpr', sub)
-        if hasattr(sub, 'eqns'):
-          yield from products(sub)
-
-
 def test_a_kernel_size_is_refused_where_there_are_no_windows():
   c = base.base()
   c.model.kernel_size = 5

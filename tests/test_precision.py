@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lconv_jax import precision
+from tests import jaxprs
 
 sizes = st.integers(1, 17)
 
@@ -29,25 +30,13 @@ def test_every_product_has_16_bit_inputs_and_a_float32_result(dtype):
 
   args = jnp.ones((4, 5), dtype), jnp.ones((5, 3)), jnp.ones((4, 3))
   jaxpr = jax.make_jaxpr(products)(*args)
-  dots = [
-    e for e in _equations(jaxpr.jaxpr) if e.primitive.name == 'dot_general'
-  ]
+  dots = jaxprs.products(jaxpr.jaxpr)
   assert len(dots) == 3
   for dot in dots:
     assert [v.aval.dtype for v in dot.invars] == [dtype, dtype]
     assert dot.outvars[0].aval.dtype == jnp.float32
   y, dx, dw = products(*args)
   assert (y.dtype, dx.dtype, dw.dtype) == (jnp.float32, dtype, jnp.float32)
-
-
-def _equations(jaxpr):
-  for eqn in jaxpr.eqns:
-    yield eqn
-    for value in eqn.params.values():
-      for sub in value if isinstance(value, (tuple, list)) else [value]:
-        sub = getattr(sub, 'jaxpr', sub)
-        if hasattr(sub, 'eqns'):
-          yield from _equations(sub)
 
 
 def test_16_bit_products_accumulate_in_float32():

@@ -8,6 +8,7 @@ import pytest
 from configs import base
 from lconv_jax import augment, models, optim, parallel, precision, program
 from lconv_jax.augment import policy
+from tests import jaxprs
 
 CLASSES = 4
 TRAIN, TOTAL = 40, 63  # training images, images
@@ -372,3 +373,70 @@ def test_nonzero_counts_kernels_only(data):
   counts = program.nonzero(state.params)
   assert counts['conv1'] == kernel.size - 3 * kernel.shape[1]
   assert set(counts) == {'conv1', 'fc1', 'fc2'}
+
+
+# Arithmetic that rounds; data may be moved, compared and selected in 16 bits.
+ARITHMETIC = {
+  'add', 'add_any', 'cumsum', 'div', 'erf', 'exp', 'exp2', 'integer_pow',
+  'log', 'log1p', 'logistic', 'mul', 'pow', 'psum', 'reduce_sum', 'rsqrt',
+  'scatter_add', 'sqrt', 'square', 'sub', 'tanh',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  ('name', 'dtype'),
+  [*((n, 'bfloat16') for n in models.NAMES), ('d_local', 'float16')],
+)
+def test_only_products_are_in_16_bits(name, dtype, data):
+  c = config(name='sgd')
+  c.model.update({'name': name, 'dropout': 0.5})
+  p = make(c, dtype)
+  hyper = jax.tree.map(jnp.asarray, optim.Hyper.from_config(c))
+  state = jax.eval_shape(p.init, hyper, data.images)
+  jaxpr = jax.make_jaxpr(p.train_step, axis_env=[('devices', 1)])(
+    state, hyper, data, jnp.arange(8)
+  )
+  dots = jaxprs.products(jaxpr.jaxpr)
+  assert len(dots) >= 3 * 3 - 1
+  for dot in dots:
+    types = [v.aval.dtype for v in (*dot.invars, dot.outvars[0])]
+    assert types == [p.dtype, p.dtype, jnp.float32], dot
+  for eqn in jaxprs.equations(jaxpr.jaxpr):
+    if eqn.primitive.name in ARITHMETIC:
+      for v in (*eqn.invars, *eqn.outvars):
+        assert v.aval.dtype not in (jnp.bfloat16, jnp.float16), (
+          f'{eqn}\n{eqn.source_info.traceback}'
+        )
+
+
+def test_statistics_of_each_device_are_averaged_on_request(data):
+  c = config(name='sgd')
+  c.train.sync_batch_norm = False
+  single, double = make(c, batch_size=4), make(c, batch_size=8)
+  module = models.build(c.model, SHAPE, CLASSES)
+  single, double = (
+    dataclasses.replace(
+      p,
+      model=models.as_functions(module),
+      sync_batch_norm=False,
+      num_devices=n,
+    )
+    for p, n in ((single, 1), (double, 2))
+  )
+  state, hyper = start(single, c, data)
+  index = jnp.arange(8).reshape(2, 4)
+  halves = [mapped(single.train_step, state, hyper, data, i) for i in index]
+  both = jax.vmap(
+    double.train_step, (None, None, None, 0), axis_name='devices'
+  )(state, hyper, data, index)
+  # Plain SGD: the mean of gradients is the mean of steps.
+  for part in ('params', 'batch_stats'):
+    want = jax.tree.map(
+      lambda a, b: (a + b) / 2, *(getattr(h, part) for h in halves)
+    )
+    for device in (0, 1):
+      jax.tree.map(
+        lambda a, b, d=device: np.testing.assert_allclose(a[d], b, atol=1e-6),
+        getattr(both, part),
+        want,
+      )

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import threading
 
@@ -7,7 +8,15 @@ import numpy as np
 import pytest
 
 from configs import base
-from lconv_jax import checkpoint, errors, interrupt, metrics, train, trainer
+from lconv_jax import (
+  checkpoint,
+  data,
+  errors,
+  interrupt,
+  metrics,
+  train,
+  trainer,
+)
 
 
 def small_config():
@@ -233,6 +242,25 @@ def test_nothing_compiles_after_the_first_chunk_and_evaluation(
   assert counts[0] > 0
   # Between the rows of epochs 2 and 4 there are two evaluations and a save.
   assert counts[1] == counts[3]
+
+
+def test_nothing_is_transferred_that_nobody_asked_for(config, monkeypatch):
+  t = trainer.Trainer(trainer.setup(config, data.load(config.data)))
+  t.train_until(1)
+  monkeypatch.setattr(trainer.parallel, 'replicate', lambda x: x[None])
+  with pytest.raises(Exception, match=r'[Dd]isallowed.*transfer'):
+    t.train_until(2)
+
+
+def test_a_profile_is_written_on_request(config, tmp_path, capsys):
+  train.train_and_evaluate(config, tmp_path)
+  (tmp_path / 'done.json').unlink()
+  shutil.rmtree(tmp_path / checkpoint.FOLDER)
+  config.train.profile = 2
+  train.train_and_evaluate(config, tmp_path)
+  assert 'Profile in' in capsys.readouterr().out
+  names = {p.name.partition('.')[2] for p in tmp_path.rglob('profile/**/*.*')}
+  assert {'xplane.pb', 'trace.json.gz'} <= names
 
 
 def test_a_thread_that_cannot_watch_signals_trains_all_the_same(
