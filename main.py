@@ -64,6 +64,8 @@ def main(argv: list[str]) -> None:
     if jax.config.jax_compilation_cache_dir is None:  # else the user's own
       folder = str(cache.cache_dir() / 'xla')
       jax.config.update('jax_compilation_cache_dir', folder)
+      # By default, programs that compile in less than a second are not kept.
+      jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
     train.train_and_evaluate(FLAGS.config, workdir)
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():

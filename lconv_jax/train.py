@@ -55,15 +55,12 @@ def train_and_evaluate(
   with contextlib.ExitStack() as stack:
     folder = pathlib.Path(workdir).expanduser().absolute()
     with hosts.together():
-      finished, checkpoints = None, None
+      finished = checkpoints = None
       if hosts.is_first():
         stack.enter_context(run.open_folder(workdir, config))
         finished = run.done(folder)
         if config.train.epochs == 0 and not checkpoint.exists(folder):
           raise _nothing_to_evaluate(folder)
-        if not (finished and config.train.epochs):
-          checkpoints = checkpoint.Checkpoints(folder)
-          stack.callback(checkpoints.close)
     finished = hosts.from_first(finished)
     if finished and config.train.epochs:
       best = finished['best']
@@ -76,6 +73,9 @@ def train_and_evaluate(
     with hosts.together():
       dataset = data.load(config.data)
       built = setup(config, dataset)
+      if hosts.is_first():
+        checkpoints = checkpoint.Checkpoints(folder)
+        stack.callback(checkpoints.close)
     _same_everywhere('The images', dataset.train.images)
     return _run(config, folder, Trainer(built), checkpoints, dataset)
 

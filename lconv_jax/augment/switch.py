@@ -39,7 +39,9 @@ def _select(images: Array, branch: Array, settings: Settings) -> Array:
   )
 
 
-# A batch of loops of unequal lengths would drag every image along.
+# Jitted, so that all steps of a policy are traced once. A batch of loops of
+# unequal lengths would drag every image along.
+@jax.jit
 @jax.custom_batching.sequential_vmap
 def _loop(images: Array, branch: Array, settings: Settings) -> Array:
   if not len(images):
