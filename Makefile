@@ -22,6 +22,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.local_conv --out=benchmarks/results/local_conv.json
 	$(BIN)/python -m benchmarks.step --out=benchmarks/results/step.json
 	$(BIN)/python -m benchmarks.augment --out=benchmarks/results/augment.json
+	$(BIN)/python -m benchmarks.startup --out=benchmarks/results/startup.json
 	$(BIN)/python -m benchmarks.loop --out=benchmarks/results/loop.json
 	$(BIN)/python -m benchmarks.floor
 

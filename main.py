@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
       hosts.start(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
       )
-    from lconv_jax import cache, report, train  # slow for --help
+    from lconv_jax import cache, train  # slow for --help
 
     if jax.config.jax_compilation_cache_dir is None:  # else the user's own
       folder = str(cache.cache_dir() / 'xla')
@@ -69,6 +69,10 @@ def main(argv: list[str]) -> None:
     train.train_and_evaluate(FLAGS.config, workdir)
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():
+      from lconv_jax import (
+        report,
+      )  # matplotlib would keep the first step waiting
+
       print(*report.draw([report.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from benchmarks import augment as augment_benchmark
-from benchmarks import floor, interleave, layer, local_conv, loop, peak, step
+from benchmarks import (
+  floor,
+  interleave,
+  layer,
+  local_conv,
+  loop,
+  peak,
+  startup,
+  step,
+)
 from benchmarks.peers import (
   flax_layer,
   flax_net,
@@ -393,3 +402,12 @@ def test_the_peak_counts_the_products_of_a_step():
     'fc1': {'kernel': np.zeros((7, 3)), 'bias': np.zeros(3)},
   }
   assert peak.step_flop(params, 2) == 2 * 2 * (2 * 5 * 7 + 3 * 7 * 3)
+
+
+def test_starts_are_measured(monkeypatch, tmp_path):
+  times = iter([4.0, 1.0, 3.0, 2.0])
+  monkeypatch.setattr(startup, 'seconds', lambda *_: next(times))
+  startup.main(['--nets', 's_fc', f'--out={tmp_path}/startup.json'])
+  first, later = json.loads((tmp_path / 'startup.json').read_text())['rows']
+  assert (first['median_s'], later['median_s']) == (4.0, 2.0)
+  assert first['ratios'] == {'later': 2.0}
