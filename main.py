@@ -51,9 +51,9 @@ def main(argv: list[str]) -> None:
   if not FLAGS.workdir:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
-  try:
-    from lconv_jax import hosts
+  from lconv_jax import hosts
 
+  try:
     if FLAGS.distributed:
       faulthandler.disable()  # else a page follows JAX's word on who has died
       hosts.start(
@@ -79,16 +79,23 @@ def main(argv: list[str]) -> None:
   except interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
-  except KeyboardInterrupt:  # before the first step, or for the second time
+  except KeyboardInterrupt as e:  # before the first step, or a second time
+    if FLAGS.distributed:
+      hosts.leave(e, workdir)
     sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
-  except OSError as e:
-    if e.errno not in (errno.ENOSPC, errno.EDQUOT):
-      raise
-    sys.exit(f'error: {e}; make room and repeat the command: it continues.')
   except Exception as e:
-    if jax.process_count() == 1:
-      raise
-    hosts.leave(e, workdir)
+    full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
+    if full:
+      print(
+        f'error: {e}; make room and repeat the command: it continues.',
+        file=sys.stderr,
+        flush=True,
+      )
+    if FLAGS.distributed:
+      hosts.leave(e, workdir)
+    if full:
+      sys.exit(1)
+    raise
 
 
 def parse(argv: list[str]) -> list[str]:

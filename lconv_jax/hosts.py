@@ -25,7 +25,8 @@ from lconv_jax import errors
 _HEARTBEAT_S = 30  # after which a silent process counts as dead
 # What the transports of CPUs and GPUs, and JAX's service, say of a dead peer.
 _LOST = re.compile(
-  r'gloo|nccl|connection|socket|coordination service|heartbeat|unavailable',
+  'gloo .* failed|connection closed|connection reset|socket closed|'
+  'coordination service|heartbeat|remote process exited',
   re.IGNORECASE,
 )
 
@@ -46,6 +47,8 @@ def start(
   Raises:
     UsageError: no such job is found, or the others are not.
   """
+  # Else SIGTERM is caught by JAX's service, until `interrupt.Watch` begins.
+  jax.config.update('jax_enable_preemption_service', False)
   try:
     jax.distributed.initialize(
       coordinator_address,
@@ -54,6 +57,7 @@ def start(
       heartbeat_timeout_seconds=_HEARTBEAT_S,
       shutdown_timeout_seconds=_HEARTBEAT_S,
     )
+    jax.devices()  # joins the transport, which may fail as well
   except (ValueError, RuntimeError) as e:
     raise errors.UsageError(
       f'--distributed cannot join the other processes '
@@ -62,11 +66,11 @@ def start(
     ) from e
 
 
-def leave(error: Exception, workdir: str | pathlib.Path) -> NoReturn:
+def leave(error: BaseException, workdir: str | pathlib.Path) -> NoReturn:
   """Ends this process, one of several, because of an unexpected error.
 
-  Says that another one has died, where that is what the error means. A regular
-  exit would wait for the dead.
+  Says that another one has probably died, where the error sounds like that. A
+  regular exit would wait for the dead.
 
   Args:
     error: what happened.
@@ -74,7 +78,7 @@ def leave(error: Exception, workdir: str | pathlib.Path) -> NoReturn:
   """
   text = errors.one_line(error)
   if _LOST.search(text):
-    text = f'another process of this run has died ({text[:200]})'
+    text = f'another process of this run has died, probably ({text[:300]})'
   else:
     traceback.print_exception(error)
   print(
@@ -99,15 +103,16 @@ def alone() -> bool:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-  """Lets a UsageError of one process stop all of them.
+  """Lets an error of one process stop all of them.
 
   Raises:
-    UsageError: this process's own, or one that names another process.
+    UsageError: another process has failed.
+    Exception: this process's own error.
   """
   own = None
   try:
     yield
-  except errors.UsageError as e:
+  except Exception as e:
     own = e
   failed = np.flatnonzero(gather([own is not None]))
   if own is not None:

@@ -137,9 +137,6 @@ class Program:
       key, images, index, lambda images: normalise(images, data, self.dtype)
     )
     rngs = {'dropout': jax.random.fold_in(_rng(hyper, DROPOUT), state.step)}
-    if not self.sync_batch_norm:  # the model does not know of other devices
-      device = lax.axis_index(parallel.AXIS)
-      rngs = {k: jax.random.fold_in(v, device) for k, v in rngs.items()}
     scaled = self.dtype == jnp.float16
     scale = state.loss_scale.scale if scaled else 1.0
 

@@ -51,7 +51,9 @@ def train_and_evaluate(
   config = config.copy_and_resolve_references()
   # A run that began in one precision shall not continue in another one.
   config.precision = precision.compute_dtype(config.precision).name
-  _same_everywhere('The configs', config.to_json(sort_keys=True).encode())
+  content = config.copy_and_resolve_references()
+  content.data.dir = ''  # each host has its own; what lies there is compared
+  _same_everywhere('The configs', content.to_json(sort_keys=True).encode())
   with contextlib.ExitStack() as stack:
     folder = pathlib.Path(workdir).expanduser().absolute()
     with hosts.together():
@@ -76,7 +78,9 @@ def train_and_evaluate(
       if hosts.is_first():
         checkpoints = checkpoint.Checkpoints(folder)
         stack.callback(checkpoints.close)
-    _same_everywhere('The images', dataset.train.images)
+    for split in (dataset.train, dataset.validation, dataset.test):
+      _same_everywhere('The images', split.images)
+      _same_everywhere('The labels', split.labels)
     return _run(config, folder, Trainer(built), checkpoints, dataset)
 
 
@@ -104,11 +108,12 @@ def _run(
           warm_start.describe(config.train.init_from),
         )
     trainer.start_from(net)
-  writer = (
-    metrics.Writer(folder, trainer.step)
-    if hosts.is_first()
-    else metrics.Silent()
-  )
+  with hosts.together():
+    writer = (
+      metrics.Writer(folder, trainer.step)
+      if hosts.is_first()
+      else metrics.Silent()
+    )
   with interrupt.Watch() as watch, contextlib.closing(writer):
     return _loop(config, folder, trainer, checkpoints, writer, watch)
 
@@ -164,7 +169,7 @@ def _loop(
   display.line(_headline(config, trainer, folder))
   while now < total:
     wishes = hosts.gather([clock.save_is_due(), watch.received or 0])
-    due, received = wishes[0, 0], wishes[:, 1].max()
+    due, received = wishes[0, 0], int(wishes[:, 1].max())
     if due or received:
       trainer.save(checkpoints)
     if received:
@@ -177,11 +182,12 @@ def _loop(
     chunk = int(hosts.gather([clock.chunk()])[0, 0])
     stop = min(now + chunk, (now // per_epoch + 1) * per_epoch)
     tracing = clock.warm and to_trace
-    if tracing:
-      stop, to_trace = min(stop, now + to_trace), 0
+    if tracing:  # as many steps as were asked for, or as the epoch has left
+      end = (now // per_epoch + 1) * per_epoch
+      stop, to_trace = min(now + to_trace, end), 0
     with _trace(folder) if tracing else contextlib.nullcontext():
       totals = trainer.train_until(stop)
-    clock.tick(now, stop)
+      clock.tick(now, stop)
     if not math.isfinite(totals.loss):
       raise errors.UsageError(
         f'The training loss is {totals.loss} between steps {now} and {stop} '
@@ -218,6 +224,9 @@ def _loop(
 
 @contextlib.contextmanager
 def _trace(folder: pathlib.Path) -> Iterator[None]:
+  if not hosts.is_first():
+    yield
+    return
   where = folder / 'profile'
   with jax.profiler.trace(str(where), create_perfetto_trace=True):
     yield
@@ -266,10 +275,11 @@ def _finish(
     'image_shape': list(trainer.setup.data.images.shape[2:]),
     'environment': run.environment(),
   }
-  if hosts.is_first():
-    if source := run.read_json(folder / 'init_from.json'):
-      result['init_from'] = source
-    run.write_json(folder / 'done.json', result)
+  with hosts.together():
+    if hosts.is_first():
+      if source := run.read_json(folder / 'init_from.json'):
+        result['init_from'] = source
+      run.write_json(folder / 'done.json', result)
   _say(
     f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
     f'{best["epoch"]:g}, {why}.'

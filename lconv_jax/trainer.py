@@ -50,7 +50,8 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     images.shape[1:],
     dataset.num_classes,
     dtype,
-    parallel.AXIS if config.train.sync_batch_norm else None,
+    parallel.AXIS,
+    config.train.sync_batch_norm,
   )
   steps = config.train.epochs * (num_train // config.train.batch_size)
   pipeline = augment.Pipeline()

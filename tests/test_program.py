@@ -411,17 +411,17 @@ def test_only_products_are_in_16_bits(name, dtype, data):
 
 def test_statistics_of_each_device_are_averaged_on_request(data):
   c = config(name='sgd')
-  c.train.sync_batch_norm = False
-  single, double = make(c, batch_size=4), make(c, batch_size=8)
-  module = models.build(c.model, SHAPE, CLASSES)
+  module = models.build(
+    c.model, SHAPE, CLASSES, jnp.float32, parallel.AXIS, sync_batch_norm=False
+  )
   single, double = (
     dataclasses.replace(
-      p,
+      make(c, batch_size=4 * n),
       model=models.as_functions(module),
       sync_batch_norm=False,
       num_devices=n,
     )
-    for p, n in ((single, 1), (double, 2))
+    for n in (1, 2)
   )
   state, hyper = start(single, c, data)
   index = jnp.arange(8).reshape(2, 4)

@@ -14,7 +14,7 @@ def rows(speeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
   """Returns a row for each goal; `passed` is None where nothing was measured.
 
   Args:
-    speeds: of `speed.row`, each with its `name`.
+    speeds: of `speed.measure`, each with its `name`.
   """
   found = next((row for row in speeds if row['name'] == _NET), {})
   result = []

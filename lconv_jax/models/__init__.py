@@ -50,6 +50,7 @@ def build(
   num_classes: int,
   dtype: DTypeLike = jnp.float32,
   axis_name: str | None = None,
+  sync_batch_norm: bool = True,
 ) -> nn.Module:
   """Returns the net that `config.model` describes.
 
@@ -58,7 +59,8 @@ def build(
     image_shape: height, width and channels of the images.
     num_classes: number of logits.
     dtype: of the products.
-    axis_name: the mapped axis over which batch norm takes its statistics.
+    axis_name: the mapped axis over which the batch continues.
+    sync_batch_norm: whether batch norm takes its statistics over it as well.
 
   Raises:
     UsageError: `name` or `local_norm` does not exist.
@@ -66,7 +68,8 @@ def build(
   for field, options in (('name', NAMES), ('local_norm', LOCAL_NORMS)):
     if model[field] not in options:
       raise errors.unknown(f'config.model.{field}', model[field], options)
-  alpha, common = model.base_channels, (dtype, bool(model.dropout), axis_name)
+  alpha = model.base_channels
+  common = dtype, bool(model.dropout), axis_name, sync_batch_norm
   if model.name == 'resnet18':
     return ResNet18(alpha, model.kernel_size or 3, num_classes, *common)
   if model.name == 'fc3':

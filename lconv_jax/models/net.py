@@ -26,7 +26,8 @@ class Net(nn.Module):
     dtype: of the products.
     dropout: whether inputs of the last two layers are dropped in training, at
       the rate that the call is given (an array, so that grids may vary it).
-    axis_name: the mapped axis over which batch norm takes its statistics.
+    axis_name: the mapped axis over which the batch continues.
+    sync_batch_norm: whether batch norm takes its statistics over it as well.
   """
 
   stages: tuple[Stage, ...]
@@ -37,6 +38,7 @@ class Net(nn.Module):
   dtype: DTypeLike = jnp.float32
   dropout: bool = False
   axis_name: str | None = None
+  sync_batch_norm: bool = True
 
   @nn.compact
   def __call__(
@@ -46,6 +48,7 @@ class Net(nn.Module):
     dropout_rate: Float[Array, ''] | float = 0.0,
   ) -> Float[Array, 'b k']:
     """Returns float32 logits; training needs an rng named 'dropout'."""
+    across = self.axis_name if self.sync_batch_norm else None
     batch, *spatial, _ = x.shape
     flat = self.connectivity == 'fc' or not self.stages
     # Convolutions keep the batch last from here to the first dense layer.
@@ -61,7 +64,7 @@ class Net(nn.Module):
         unit = not shared and self.local_norm == 'unit'
         axis = (0, 1, 2) if unit else 2
       x = layer(x.astype(self.dtype))
-      x = batch_norm(x, axis, train, self.axis_name, f'{name}_bn')
+      x = batch_norm(x, axis, train, across, f'{name}_bn')
       x = nn.relu(x)
     x = x if flat else x.reshape(-1, batch).T
     last = len(self.hidden)
@@ -71,6 +74,6 @@ class Net(nn.Module):
       name = f'fc{i + 1}'
       x = Dense(width, use_bias=i == last, name=name)(x.astype(self.dtype))
       if i < last:
-        x = batch_norm(x, -1, train, self.axis_name, f'{name}_bn')
+        x = batch_norm(x, -1, train, across, f'{name}_bn')
         x = nn.relu(x)
     return x

@@ -27,7 +27,8 @@ class ResNet18(nn.Module):
     dtype: of the products.
     dropout: whether inputs of the last layer are dropped in training, at
       the rate that the call is given (an array, so that grids may vary it).
-    axis_name: the mapped axis over which batch norm takes its statistics.
+    axis_name: the mapped axis over which the batch continues.
+    sync_batch_norm: whether batch norm takes its statistics over it as well.
   """
 
   base_channels: int
@@ -36,6 +37,7 @@ class ResNet18(nn.Module):
   dtype: DTypeLike = jnp.float32
   dropout: bool = False
   axis_name: str | None = None
+  sync_batch_norm: bool = True
 
   @nn.compact
   def __call__(
@@ -45,6 +47,7 @@ class ResNet18(nn.Module):
     dropout_rate: Float[Array, ''] | float = 0.0,
   ) -> Float[Array, 'b k']:
     """Returns float32 logits; training needs an rng named 'dropout'."""
+    across = self.axis_name if self.sync_batch_norm else None
 
     def conv(
       x: Array, name: str, channels: int, stride: int = 1, size: int = 0
@@ -55,7 +58,7 @@ class ResNet18(nn.Module):
       padding = (((size - 1) // 2, size // 2),) * 2
       layer = Conv(channels, size, stride, padding=padding, name=name)
       x = layer(x.astype(self.dtype))
-      return batch_norm(x, 2, train, self.axis_name, f'{name}_bn')
+      return batch_norm(x, 2, train, across, f'{name}_bn')
 
     x = nn.relu(conv(jnp.moveaxis(x, 0, -1), 'conv1', self.base_channels))
     for stage in range(2, 6):
