@@ -9,7 +9,6 @@ the same random choices. Then, what augmentation adds to a training step of
 S-FC, and how long it takes to compile.
 """
 
-import argparse
 import itertools
 import random
 import sys
@@ -136,13 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Args:
     argv: command line without the program's name; None: the process's own.
   """
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.augment',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.augment', __doc__)
   parser.add_argument('--policy', default='fa_reduced_cifar10')
   parser.add_argument('--batch', type=int, default=512)
   parser.add_argument(

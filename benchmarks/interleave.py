@@ -5,6 +5,7 @@ what is compared runs interleaved, round by round, and only the ratios within
 one run count; a time by itself says little, and times of two runs say nothing.
 """
 
+import argparse
 import os
 import pathlib
 import shlex
@@ -42,6 +43,23 @@ class Timing(NamedTuple):
     """Returns the time of one of `count` like steps that a call makes."""
     quartiles = self.quartiles_s and tuple(q / count for q in self.quartiles_s)
     return Timing(self.median_s / count, quartiles, self.rounds)
+
+
+def parser(module: str, doc: str) -> argparse.ArgumentParser:
+  """Returns the command line of a benchmark, with `--out`.
+
+  Args:
+    module: what follows `python -m`.
+    doc: its docstring.
+  """
+  summary, _, description = doc.partition('\n\n')
+  result = argparse.ArgumentParser(
+    prog=f'python -m {module}',
+    description=f'{summary}\n\n{description}',
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  result.add_argument('--out', help='the JSON file to write')
+  return result
 
 
 def measure(

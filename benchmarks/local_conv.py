@@ -12,7 +12,6 @@ The two that are ours: `batch_minor` in its own layout, which is what a LOCAL
 net runs, and `local_conv`, channels last, its transposes included.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -148,13 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Args:
     argv: command line without the program's name; None: the process's own.
   """
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.local_conv',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.local_conv', __doc__)
   parser.add_argument('--batch', type=int, nargs='+', default=[128, 512])
   parser.add_argument(
     '--layers', nargs='+', choices=LAYERS, default=list(LAYERS)

@@ -17,7 +17,6 @@ have all cores, as the net has for the last ones.
 Then, what share of XLA's own peak a bare step of S-FC reaches.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -212,13 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Args:
     argv: command line without the program's name; None: the process's own.
   """
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.loop',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.loop', __doc__)
   parser.add_argument('--nets', nargs='+', choices=CASES, default=list(CASES))
   parser.add_argument('--alpha', type=int, help="instead of each net's own")
   parser.add_argument('--batch', type=int, default=512)

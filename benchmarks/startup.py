@@ -6,7 +6,6 @@ Starts main.py in a fresh cache folder, then again: the second start finds the
 compiled programs there. The images are drawn on the spot, a thousand of them.
 """
 
-import argparse
 import os
 import pathlib
 import statistics
@@ -79,13 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Args:
     argv: command line without the program's name; None: the process's own.
   """
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.startup',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.startup', __doc__)
   parser.add_argument('--nets', nargs='+', choices=NETS, default=list(NETS))
   parser.add_argument('--alpha', type=int, default=4)
   parser.add_argument('--again', type=int, default=3, help='later starts')

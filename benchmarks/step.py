@@ -9,7 +9,6 @@ augmentation, by SGD with momentum and weight decay. Before anything is timed,
 both must have come to the same loss after a few steps.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -174,13 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Args:
     argv: command line without the program's name; None: the process's own.
   """
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.step',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.step', __doc__)
   parser.add_argument('--nets', nargs='+', choices=CASES, default=list(CASES))
   parser.add_argument('--alpha', type=int, help="instead of each net's own")
   parser.add_argument('--batch', type=int, default=512)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import floor
+from benchmarks import floor, interleave
 from benchmarks.gpu import (
   cases,
   correctness,
@@ -60,13 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  summary, _, description = __doc__.partition('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.gpu',
-    description=f'{summary}\n\n{description}',
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('--out', help='the JSON file to write')
+  parser = interleave.parser('benchmarks.gpu', __doc__)
   parser.add_argument(
     '--only', nargs='+', metavar='NAME',
     help='groups of cases or nets; with --train, runs',
