@@ -69,9 +69,8 @@ def main(argv: list[str]) -> None:
     train.train_and_evaluate(FLAGS.config, workdir)
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():
-      from lconv_jax import (
-        report,
-      )  # matplotlib would keep the first step waiting
+      # Not before: matplotlib would keep the first step waiting.
+      from lconv_jax import report
 
       print(*report.draw([report.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
