@@ -5,7 +5,7 @@ A.1 and A.2 are sections of its appendix.
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import ml_collections
 
@@ -172,11 +172,15 @@ def choose(
   """
   for name in filter(None, (arg or '').split(',')):
     if name not in choices:
-      near = difflib.get_close_matches(name, choices, n=2, cutoff=0.4)
-      hint = f'did you mean {" or ".join(near)}? ' if near else ''
       raise ValueError(
-        f'config choice {name!r} does not exist; {hint}'
+        f'config choice {name!r} does not exist.{nearest(name, choices)}'
         f'Choices: {", ".join(choices)}.'
       )
     choices[name](config)
   return config
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+  """Returns ' Did you mean a or b? ', or ' ' where nothing is near."""
+  near = difflib.get_close_matches(name, list(options), n=2, cutoff=0.4)
+  return f' Did you mean {" or ".join(near)}? ' if near else ' '

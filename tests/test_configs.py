@@ -52,7 +52,7 @@ def test_choices_are_applied_in_order():
 
 
 def test_a_misspelt_choice_names_the_nearest():
-  with pytest.raises(ValueError, match='did you mean beta_lasso'):
+  with pytest.raises(ValueError, match='Did you mean beta_lasso'):
     base.choose(base.base(), 'beta_laso')
 
 

@@ -29,7 +29,7 @@ def main(*args, **kwargs):
   [
     ([SMOKE, '--config.optim.lrr=1'], 'Did you mean optim.lr'),
     ([SMOKE, '--config.train.epoch=1'], 'Did you mean train.epochs'),
-    (['--config=configs/demo.py:smok'], 'did you mean smoke'),
+    (['--config=configs/demo.py:smok'], 'Did you mean smoke'),
     (['--config=configs/demos.py'], 'Did you mean configs/demo.py'),
     (['--config=README.md'], 'is no config file'),
     (['--config=configs'], 'is no config file'),

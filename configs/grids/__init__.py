@@ -1,0 +1,79 @@
+"""The paper's hyperparameter grids (A.2), one file each, as plain data.
+
+A grid's `sweep()` returns its points, each a dict from fields of
+configs/base.py to values; `mini()` returns a small counterpart for one CPU, and
+`CONFIG` is what the points change unless a command says otherwise. A file of
+your own with these three will do as well.
+"""
+
+import importlib
+import inspect
+import pathlib
+import runpy
+from typing import Any
+
+from configs import base
+
+Point = dict[str, Any]
+
+NAMES = (
+  'sgd',
+  'beta_lasso',
+  'learning_rate',
+  'table1',
+  'table2',
+  'width',
+  'resnet_kernel',
+  'single',
+)
+# Fields whose values are chosen by validation accuracy (A.2); runs that differ
+# in any other one are different experiments.
+TUNED = (
+  'optim.lr',
+  'optim.momentum',
+  'optim.weight_decay',
+  'optim.l1_conv',
+  'optim.l1_fc',
+  'model.dropout',
+)
+
+
+def load(grid: str) -> tuple[str, list[Point]]:
+  """Returns a grid's config file and its points.
+
+  Args:
+    grid: one of `NAMES` or a .py file, and after a colon what is wanted of it:
+      `mini`, or `nested` for grids whose points stand for the winner of another
+      grid.
+
+  Raises:
+    ValueError: there is no such grid; the message is one sentence.
+  """
+  name, _, variant = grid.partition(':')
+  content = _content(name)
+  variants = {'': content['sweep']}
+  if 'mini' in content:
+    variants['mini'] = content['mini']
+  if 'nested' in inspect.signature(content['sweep']).parameters:
+    variants['nested'] = lambda: content['sweep'](nested=True)
+  if variant not in variants:
+    valid = ', '.join(f'{name}:{v}' if v else name for v in variants)
+    raise ValueError(f'grid {grid!r} does not exist. Valid: {valid}.')
+  return content['CONFIG'], variants[variant]()
+
+
+def _content(name: str) -> dict[str, Any]:
+  if name in NAMES:
+    return vars(importlib.import_module(f'configs.grids.{name}'))
+  if name.endswith('.py') and pathlib.Path(name).is_file():
+    content = runpy.run_path(name)
+    if missing := {'CONFIG', 'sweep'} - content.keys():
+      raise ValueError(
+        f'{name} is no grid: it has no {" and no ".join(sorted(missing))}; '
+        'see configs/grids/.'
+      )
+    return content
+  raise ValueError(
+    f'grid {name!r} does not exist.{base.nearest(name, NAMES)}Valid: '
+    f'{", ".join(NAMES)}, or a .py file.'
+  )

@@ -1,0 +1,60 @@
+"""The command line that all launchers share."""
+
+import argparse
+from collections.abc import Sequence
+
+from launch import sweep
+
+
+def parser(module: str, doc: str) -> argparse.ArgumentParser:
+  """Returns a parser of GRID, --root, --config, --seeds and --dry_run.
+
+  Args:
+    module: such as launch.local.
+    doc: its docstring.
+  """
+  made = argparse.ArgumentParser(
+    prog=f'python -m {module}',
+    description=doc.splitlines()[0],
+    epilog='--config.FIELD=VALUE overrides a field of every point.',
+    allow_abbrev=False,
+  )
+  made.add_argument(
+    'grid', metavar='GRID', help='of configs/grids, or a .py file; :mini'
+  )
+  made.add_argument('--root', required=True, help='the folder of all runs')
+  made.add_argument('--config', help="a config file; default: the grid's own")
+  made.add_argument(
+    '--seeds', type=_seeds, help='run every point with each, such as 0,1,2'
+  )
+  made.add_argument(
+    '--dry_run', action='store_true', help='print what would be done'
+  )
+  return made
+
+
+def parse(
+  made: argparse.ArgumentParser, argv: Sequence[str] | None = None
+) -> tuple[argparse.Namespace, sweep.Sweep]:
+  """Returns the arguments and the sweep that they ask for; exits on errors."""
+  args, rest = made.parse_known_args(argv)
+  overrides = {}
+  for word in rest:
+    field, is_set, value = word.removeprefix('--config.').partition('=')
+    if not word.startswith('--config.') or not is_set:
+      made.error(
+        f'unknown argument {word}; fields are given as --config.FIELD=VALUE'
+      )
+    overrides[field] = value
+  try:
+    whole = sweep.expand(args.grid, args.config, overrides, args.seeds)
+  except ValueError as e:
+    made.exit(1, f'error: {e}\n')
+  return args, whole
+
+
+def _seeds(word: str) -> list[int]:
+  parts = word.split(',')
+  if not all(map(str.isdecimal, parts)):
+    raise argparse.ArgumentTypeError(f'{word!r} is no list such as 0,1,2')
+  return [int(part) for part in parts]
