@@ -1,4 +1,7 @@
-"""Trains a net: python main.py --config=configs/s_fc.py --workdir=DIR."""
+"""Trains a net: python main.py --config=configs/s_fc.py --workdir=DIR.
+
+With --grid=GRID it trains all points of a grid, each in a folder of its own.
+"""
 
 import errno
 import faulthandler
@@ -40,6 +43,22 @@ flags.DEFINE_string(
   None,
   'The run folder: what a run leaves behind, and from where it continues.',
 )
+flags.DEFINE_string(
+  'grid',
+  None,
+  'Train all points of a grid, each in WORKDIR/POINT, side by side where they '
+  'differ in numbers alone: a name of configs/grids/, such as sgd or sgd:mini, '
+  'or a .py file.',
+)
+flags.DEFINE_list(
+  'seeds', None, 'Run every point of the grid with each, such as 0,1,2.'
+)
+flags.DEFINE_integer(
+  'at_once',
+  0,
+  'How many points train side by side; 0: as many as fit into memory.',
+  lower_bound=0,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -66,6 +85,9 @@ def main(argv: list[str]) -> None:
       jax.config.update('jax_compilation_cache_dir', folder)
       # By default, programs that compile in less than a second are not kept.
       jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+    if FLAGS.grid:
+      _train_grid(workdir)
+      return
     train.train_and_evaluate(FLAGS.config, workdir)
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():
@@ -95,6 +117,20 @@ def main(argv: list[str]) -> None:
     if full:
       sys.exit(1)
     raise
+
+
+def _train_grid(root: pathlib.Path) -> None:
+  from launch import together
+
+  together.train(
+    FLAGS.config,
+    FLAGS.grid,
+    config_file=_value_of('--config', sys.argv),
+    overrides=_overrides(sys.argv),
+    seeds=FLAGS.seeds,
+    root=root,
+    at_once=FLAGS.at_once,
+  )
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -144,6 +180,13 @@ def _value_of(flag: str, argv: list[str]) -> str:
     elif word.startswith(f'{flag}='):
       value = word.removeprefix(f'{flag}=')
   return value
+
+
+def _overrides(argv: list[str]) -> dict[str, str]:
+  """Returns the fields that --config.FIELD=VALUE sets, and their values."""
+  words = (word.partition('=')[0] for word in argv)
+  flags = [word for word in words if word.startswith('--config.')]
+  return {f.removeprefix('--config.'): _value_of(f, argv) for f in flags}
 
 
 def _fields(config: object, prefix: str = '') -> list[str]:

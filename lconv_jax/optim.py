@@ -1,5 +1,6 @@
 """From config to learning rate schedule and optimiser."""
 
+from operator import attrgetter
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,19 @@ from jaxtyping import PyTree
 from lconv_jax import lasso
 
 NAMES = ('sgd', 'beta_lasso')
+
+
+# What `Hyper` holds, in its order.
+FIELDS = (
+  'seed',
+  'optim.lr',
+  'optim.momentum',
+  'optim.weight_decay',
+  'optim.beta',
+  'optim.l1_conv',
+  'optim.l1_fc',
+  'model.dropout',
+)
 
 
 class Hyper(NamedTuple):
@@ -31,11 +45,8 @@ class Hyper(NamedTuple):
   @classmethod
   def from_config(cls, config: ml_collections.ConfigDict) -> 'Hyper':
     """Returns the values of a config as NumPy scalars."""
-    o = config.optim
-    values = [getattr(o, name) for name in cls._fields[1:-1]]
-    return cls(
-      np.uint32(config.seed), *map(np.float32, (*values, config.model.dropout))
-    )
+    seed, *values = attrgetter(*FIELDS)(config)
+    return cls(np.uint32(seed), *map(np.float32, values))
 
 
 class Structure(NamedTuple):

@@ -4,6 +4,9 @@ Everything else knows an axis name only. Under `jax.pmap` every array has a
 leading axis of the devices.
 """
 
+import contextlib
+import math
+import pathlib
 from collections.abc import Callable
 
 import jax
@@ -22,6 +25,44 @@ def pmap(fn: Callable, donate_argnums: tuple[int, ...] = ()) -> Callable:
   computed.
   """
   return jax.pmap(fn, axis_name=AXIS, donate_argnums=donate_argnums)
+
+
+def compiled(fn: Callable, args: PyTree) -> jax.stages.Compiled:
+  """Compiles what `pmap` returned, without any arrays.
+
+  Args:
+    fn: from `pmap`.
+    args: its arguments, or their shapes and dtypes on one device.
+  """
+  devices = jax.local_device_count()
+  shapes = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((devices, *x.shape), x.dtype), args
+  )
+  return fn.lower(*shapes).compile()
+
+
+def needed_memory(fn: jax.stages.Compiled) -> int:
+  """Returns the bytes that a device needs for a call, arguments included."""
+  m = fn.memory_analysis()
+  return (
+    m.argument_size_in_bytes
+    + m.output_size_in_bytes
+    + m.temp_size_in_bytes
+    - m.alias_size_in_bytes
+  )
+
+
+def free_memory() -> float:
+  """Returns how many bytes a device has left; infinity where nobody knows."""
+  device = jax.local_devices()[0]
+  if stats := device.memory_stats():
+    return stats['bytes_limit'] - stats['bytes_in_use']
+  if device.platform == 'cpu':  # whose devices share it
+    with contextlib.suppress(OSError):
+      for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable:'):
+          return int(line.split()[1]) * 1024 / jax.local_device_count()
+  return math.inf
 
 
 def device_count() -> int:

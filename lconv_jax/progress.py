@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
@@ -97,26 +98,41 @@ class Display:
       self.line(text)
 
 
-def line(row: dict[str, Any], epochs: int, seconds_left: float) -> str:
-  """Returns a row of metrics as the line that a person reads."""
-  parts = [
-    f'epoch {round(row["epoch"], 2):g}/{epochs}',
-    f'loss {row["train/loss"]:.3f}',
-  ]
+def line(
+  rows: Sequence[dict[str, Any]], epochs: int, seconds_left: float
+) -> str:
+  """Returns the metrics of runs that go in step as the line a person reads.
+
+  Of several runs, it tells the lowest and the highest.
+  """
+  row = rows[0]
+  parts = [f'epoch {round(row["epoch"], 2):g}/{epochs}']
+  if rows[1:]:
+    parts.append(f'{len(rows)} runs')
+  parts.append(f'loss {_range([r["train/loss"] for r in rows], ".3f")}')
   for split in ('train', 'validation', 'test'):
     if f'{split}/accuracy' in row:
-      parts.append(f'{split} {row[f"{split}/accuracy"]:.2%}')
+      values = [r[f'{split}/accuracy'] for r in rows]
+      parts.append(f'{split} {_range(values, ".2%")}')
   kept = {
-    key.removeprefix('nonzero/'): value
-    for key, value in row.items()
+    key.removeprefix('nonzero/'): [r[key] for r in rows]
+    for key in row
     if key.startswith('nonzero/')
   }
-  if any(value < 1 for value in kept.values()):
-    shares = (f'{layer} {share(value)}' for layer, value in kept.items())
+  if any(value < 1 for values in kept.values() for value in values):
+    shares = (f'{layer} {_range(kept[layer])}' for layer in kept)
     parts.append(f'non-zero {" ".join(shares)}')
-  parts.append(f'{row["images_per_second"]:,.0f} images/s')
+  speed = sum(r['images_per_second'] for r in rows)
+  parts.append(f'{speed:,.0f} images/s')
   parts.append(f'{duration(seconds_left)} left')
   return '  '.join(parts)
+
+
+def _range(values: Sequence[float], spec: str | None = None) -> str:
+  ends = [
+    format(x, spec) if spec else share(x) for x in (min(values), max(values))
+  ]
+  return ends[0] if ends[0] == ends[1] else '–'.join(ends)
 
 
 def share(x: float) -> str:

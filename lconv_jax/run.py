@@ -17,8 +17,9 @@ import jax
 import ml_collections
 from flax import traverse_util
 
-from lconv_jax import checkpoint, errors
+from lconv_jax import checkpoint, errors, interrupt
 
+ERROR = 'error.txt'  # why a run stopped that did not reach its end
 # These may change when a run is continued: they do not change its results.
 FREE = ('data.dir', 'train.checkpoint_every_epochs', 'train.profile')
 # What runs did before there were these fields.
@@ -83,7 +84,20 @@ def open_folder(
         'another --workdir.'
       ) from e
     _agree(folder, config)
-    yield folder
+    (folder / ERROR).unlink(missing_ok=True)
+    try:
+      yield folder
+    except Exception as e:
+      if not isinstance(e, interrupt.Interrupted):
+        write_error(folder, e)
+      raise
+
+
+def write_error(folder: pathlib.Path, error: Exception) -> None:
+  """Leaves word in a run folder of why the run has stopped."""
+  with contextlib.suppress(OSError):  # as the disk may be what is full
+    text = f'{errors.one_line(error) or type(error).__name__}\n'
+    (folder / ERROR).write_text(text, encoding='utf-8')
 
 
 def done(folder: pathlib.Path) -> dict[str, Any] | None:

@@ -1,11 +1,8 @@
-"""The training loop: what the host does between chunks of steps."""
+"""One run, from its config to its results."""
 
 import contextlib
-import math
 import pathlib
-import signal
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,15 +15,13 @@ from lconv_jax import (
   data,
   errors,
   hosts,
-  interrupt,
-  metrics,
+  loop,
   parallel,
   precision,
-  progress,
   run,
   warm_start,
 )
-from lconv_jax.trainer import Trainer, means, setup
+from lconv_jax.trainer import Setup, Trainer, like, setup
 
 
 def train_and_evaluate(
@@ -47,10 +42,7 @@ def train_and_evaluate(
     Interrupted: SIGTERM or Ctrl-C came; the state is saved.
   """
   with hosts.together():
-    check.check(config)
-  config = config.copy_and_resolve_references()
-  # A run that began in one precision shall not continue in another one.
-  config.precision = precision.compute_dtype(config.precision).name
+    config = resolve(config)
   content = config.copy_and_resolve_references()
   content.data.dir = ''  # each host has its own; what lies there is compared
   _same_everywhere('The configs', content.to_json(sort_keys=True).encode())
@@ -81,41 +73,105 @@ def train_and_evaluate(
     for split in (dataset.train, dataset.validation, dataset.test):
       _same_everywhere('The images', split.images)
       _same_everywhere('The labels', split.labels)
-    return _run(config, folder, Trainer(built), checkpoints, dataset)
-
-
-def _run(
-  config: ml_collections.ConfigDict,
-  folder: pathlib.Path,
-  trainer: Trainer,
-  checkpoints: checkpoint.Checkpoints | None,
-  dataset: data.Dataset,
-) -> dict[str, Any]:
-  """Evaluates, continues or begins; `checkpoints` has the first process."""
-  restored = trainer.restore(checkpoints)
-  if config.train.epochs == 0:
-    if not restored:
-      raise _nothing_to_evaluate(folder)
-    return _evaluate_only(trainer)
-  if config.train.init_from and not restored:
-    net = None
-    with hosts.together():
-      if hosts.is_first():
-        shape = dataset.train.images.shape[1:]
-        net = warm_start.load(config, shape, dataset.num_classes)
-        run.write_json(
-          folder / 'init_from.json',
-          warm_start.describe(config.train.init_from),
-        )
-    trainer.start_from(net)
+    one = loop.Run(config, folder, checkpoints)
+    saved = restore(one, built)
+    if config.train.epochs == 0:
+      if saved is None:
+        raise _nothing_to_evaluate(folder)
+      return _evaluate_only(Trainer(built, [saved]), one)
+    trainer = Trainer(built, [saved] if saved else ())
+    if config.train.init_from and not saved:
+      warm(trainer, [one], dataset)
+    _say(headline(config, trainer, folder))
+    loop.train([one], trainer, folder)
+  if one.error:
+    raise one.error
+  best = one.best_row
+  why = (
+    'the best by validation' if 'validation/accuracy' in best else 'the last'
+  )
+  _say(
+    f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
+    f'{best["epoch"]:g}, {why}.'
+  )
   with hosts.together():
-    writer = (
-      metrics.Writer(folder, trainer.step)
-      if hosts.is_first()
-      else metrics.Silent()
-    )
-  with interrupt.Watch() as watch, contextlib.closing(writer):
-    return _loop(config, folder, trainer, checkpoints, writer, watch)
+    finished = run.done(folder) if hosts.is_first() else None
+  return hosts.from_first(finished)
+
+
+def resolve(
+  config: ml_collections.ConfigDict,
+) -> ml_collections.ConfigDict:
+  """Returns a checked copy, in which nothing is left to the machine.
+
+  Raises:
+    UsageError: a field cannot be right.
+  """
+  check.check(config)
+  config = config.copy_and_resolve_references()
+  # A run that began in one precision shall not continue in another one.
+  config.precision = precision.compute_dtype(config.precision).name
+  return config
+
+
+def restore(one: loop.Run, built: Setup) -> checkpoint.Checkpoint | None:
+  """Returns a run's newest checkpoint; None where there is none.
+
+  The first process has the checkpoints, and sends the others what it reads.
+  """
+  with hosts.together():
+    found = one.checkpoints is not None and checkpoint.exists(one.folder)
+  if not hosts.from_first(found):
+    return None
+  shapes, saved = like(built), None
+  with hosts.together():
+    if one.checkpoints:
+      saved = one.checkpoints.restore(*shapes)
+  if saved is None:
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    saved = checkpoint.Checkpoint(*zeros, {})
+  state, best = hosts.arrays_from_first((saved.state, saved.best))
+  one.best_row = hosts.from_first(saved.best_row)
+  return checkpoint.Checkpoint(state, best, one.best_row)
+
+
+def warm(trainer: Trainer, runs: list[loop.Run], dataset: data.Dataset) -> None:
+  """Lets runs that begin start from the net of `config.train.init_from`."""
+  net, config = None, runs[0].config
+  with hosts.together():
+    if hosts.is_first():
+      shape = dataset.train.images.shape[1:]
+      net = warm_start.load(config, shape, dataset.num_classes)
+      source = warm_start.describe(config.train.init_from)
+      for one in runs:
+        run.write_json(one.folder / 'init_from.json', source)
+  trainer.start_from(net)
+
+
+def headline(
+  config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
+) -> str:
+  """Returns what is going to be trained, on what, as lines for a person."""
+  setup, device = trainer.setup, jax.devices()[0].device_kind
+  sizes = {name: stop - start for name, (start, stop) in setup.splits.items()}
+  processes = '' if hosts.alone() else f', {jax.process_count()} processes'
+  runs = '' if trainer.count == 1 else f', {trainer.count} runs side by side'
+  return (
+    f'{config.model.name} α={config.model.base_channels}: '
+    f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
+    f'{setup.program.dtype} on {parallel.device_count()} × '
+    f'{device}{processes}{runs}\n'
+    f'{config.data.name}: {sizes["train"]:,} training, '
+    f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
+    f'{folder}: {_beginning(config, trainer.step)}'
+  )
+
+
+def _beginning(config: ml_collections.ConfigDict, step: int) -> str:
+  if step:
+    return f'continues after step {step}'
+  source = config.train.init_from
+  return f'a new run, from the best net of {source}' if source else 'a new run'
 
 
 def _same_everywhere(what: str, content: bytes | np.ndarray) -> None:
@@ -141,147 +197,12 @@ def _nothing_to_evaluate(folder: pathlib.Path) -> errors.UsageError:
   )
 
 
-def _evaluate_only(trainer: Trainer) -> dict[str, Any]:
+def _evaluate_only(trainer: Trainer, one: loop.Run) -> dict[str, Any]:
   result = {}
-  if trainer.best_row:  # else no epoch has been evaluated yet
-    result['best'] = trainer.evaluate(trainer.best)
-  result['last'] = trainer.evaluate(trainer.net())
+  if one.best_row:  # else no epoch has been evaluated yet
+    (result['best'],) = trainer.evaluate(trainer.best)
+  (result['last'],) = trainer.evaluate(trainer.net())
   for name, row in result.items():
     values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
     _say(f'{name}: {values}')
   return result
-
-
-def _loop(
-  config: ml_collections.ConfigDict,
-  folder: pathlib.Path,
-  trainer: Trainer,
-  checkpoints: checkpoint.Checkpoints | None,
-  writer: metrics.Writer | metrics.Silent,
-  watch: interrupt.Watch,
-) -> dict[str, Any]:
-  t = config.train
-  per_epoch = trainer.setup.program.steps_per_epoch
-  total = t.epochs * per_epoch
-  now, to_trace = trainer.step, t.profile
-  clock = progress.Clock(writer.rows[-1]['seconds'] if writer.rows else 0.0)
-  display = progress.Display(silent=not hosts.is_first())
-  display.line(_headline(config, trainer, folder))
-  while now < total:
-    wishes = hosts.gather([clock.save_is_due(), watch.received or 0])
-    due, received = wishes[0, 0], int(wishes[:, 1].max())
-    if due or received:
-      trainer.save(checkpoints)
-    if received:
-      number = signal.Signals(received)
-      raise interrupt.Interrupted(
-        number,
-        f'{number.name}: saved after step {now} of {total} (epoch '
-        f'{now / per_epoch:.2f}) in {folder}; the same command continues.',
-      )
-    chunk = int(hosts.gather([clock.chunk()])[0, 0])
-    stop = min(now + chunk, (now // per_epoch + 1) * per_epoch)
-    tracing = clock.warm and to_trace
-    if tracing:  # as many steps as were asked for, or as the epoch has left
-      end = (now // per_epoch + 1) * per_epoch
-      stop, to_trace = min(now + to_trace, end), 0
-    with _trace(folder) if tracing else contextlib.nullcontext():
-      totals = trainer.train_until(stop)
-      clock.tick(now, stop)
-    if not math.isfinite(totals.loss):
-      raise errors.UsageError(
-        f'The training loss is {totals.loss} between steps {now} and {stop} '
-        f'(epoch {stop / per_epoch:.2f}); {folder} keeps what it had before. '
-        'Lower config.optim.lr, or raise config.precision, in another '
-        '--workdir.'
-      )
-    now = stop
-    row = {
-      'epoch': now / per_epoch,
-      'step': now,
-      **means('train', totals),
-      'images_per_second': clock.steps_per_second() * t.batch_size,
-    }
-    epoch_ends, finished = now % per_epoch == 0, now == total
-    if epoch_ends and (finished or _every(t.eval_every_epochs, row['epoch'])):
-      row |= trainer.evaluate(trainer.net())
-      row['seconds'] = clock.seconds()
-      trainer.keep_if_best(row)
-      with hosts.together():
-        writer.write(row)
-    line = progress.line(row, t.epochs, clock.left(now, total))
-    if epoch_ends:
-      display.line(line)
-      clock.lap()
-    else:
-      display.passing(line)
-    if finished or (
-      epoch_ends and _every(t.checkpoint_every_epochs, row['epoch'])
-    ):
-      trainer.save(checkpoints)
-  return _finish(folder, trainer, writer.rows)
-
-
-@contextlib.contextmanager
-def _trace(folder: pathlib.Path) -> Iterator[None]:
-  if not hosts.is_first():
-    yield
-    return
-  where = folder / 'profile'
-  with jax.profiler.trace(str(where), create_perfetto_trace=True):
-    yield
-  _say(f'Profile in {where}: TensorBoard shows it, or ui.perfetto.dev.')
-
-
-def _every(epochs: int, epoch: float) -> bool:
-  return epoch % epochs == 0
-
-
-def _headline(
-  config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
-) -> str:
-  setup, device = trainer.setup, jax.devices()[0].device_kind
-  sizes = {name: stop - start for name, (start, stop) in setup.splits.items()}
-  now = trainer.step
-  many = '' if hosts.alone() else f', {jax.process_count()} processes'
-  return (
-    f'{config.model.name} α={config.model.base_channels}: '
-    f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
-    f'{setup.program.dtype} on {parallel.device_count()} × {device}{many}\n'
-    f'{config.data.name}: {sizes["train"]:,} training, '
-    f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
-    f'{folder}: {_beginning(config, now)}'
-  )
-
-
-def _beginning(config: ml_collections.ConfigDict, step: int) -> str:
-  if step:
-    return f'continues after step {step}'
-  source = config.train.init_from
-  return f'a new run, from the best net of {source}' if source else 'a new run'
-
-
-def _finish(
-  folder: pathlib.Path, trainer: Trainer, rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-  best = trainer.best_row
-  why = (
-    'the best by validation' if 'validation/accuracy' in best else 'the last'
-  )
-  result = {
-    'best': best,
-    'last': rows[-1] if rows else best,  # somebody may have lost metrics.jsonl
-    'weights': trainer.weights,
-    'image_shape': list(trainer.setup.data.images.shape[2:]),
-    'environment': run.environment(),
-  }
-  with hosts.together():
-    if hosts.is_first():
-      if source := run.read_json(folder / 'init_from.json'):
-        result['init_from'] = source
-      run.write_json(folder / 'done.json', result)
-  _say(
-    f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
-    f'{best["epoch"]:g}, {why}.'
-  )
-  return hosts.from_first(result)

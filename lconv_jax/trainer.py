@@ -1,7 +1,8 @@
 """A run's compiled programs, and the state that they work on."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,16 @@ from lconv_jax import (
   parallel,
   precision,
   program,
+  side_by_side,
 )
+
+# Of the free memory that runs side by side may take: what XLA says is needed
+# leaves out its own buffers, and evaluation.
+_SHARE = 0.8
+
+
+class DoesNotFit(Exception):
+  """Several runs need more memory than there is."""
 
 
 class Setup(NamedTuple):
@@ -85,55 +95,95 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
 
 
 class Trainer:
-  """The compiled functions of a run and the state that they work on."""
+  """The compiled functions of runs that go in step, and their state.
 
-  def __init__(self, setup: Setup) -> None:
-    """Initialises the state; compiles nothing else yet."""
+  Of one run, or of several side by side. Lists have an element for each.
+  """
+
+  def __init__(
+    self,
+    setup: Setup,
+    saved: Sequence[checkpoint.Checkpoint] = (),
+    hypers: Sequence[optim.Hyper] = (),
+  ) -> None:
+    """Initialises the state.
+
+    Args:
+      setup: what the runs have in common.
+      saved: to continue from, a checkpoint of each run, all of the same step;
+        none: to begin.
+      hypers: of several runs; none: one run, with those of `setup`.
+
+    Raises:
+      DoesNotFit: several runs need more memory than there is.
+    """
     self.setup = setup
-    self._chunk = parallel.pmap(setup.program.train_chunk, donate_argnums=(0,))
-    self._evaluate = parallel.pmap(setup.program.evaluate)
-    self._nonzero = parallel.pmap(program.nonzero)
+    self.count = max(1, len(hypers))  # of runs
+    self._many = self.count > 1
+    p, self._hyper = setup.program, setup.hyper
+    fns = side_by_side.of_one(p)
+    if self._many:
+      stacked = side_by_side.stack(hypers)
+      fns = side_by_side.of_many(p, stacked)
+      self._hyper = parallel.replicate(stacked)
+    elif hypers:
+      self._hyper = parallel.replicate(hypers[0])
+    self._chunk = parallel.pmap(fns.train_chunk, donate_argnums=(0,))
+    if self._many:  # the first moment at which their memory is known
+      self._chunk = self._fitting(fns)
+    self._evaluate = parallel.pmap(fns.evaluate)
+    self._nonzero = parallel.pmap(fns.nonzero)
+    self._choose = parallel.pmap(fns.choose, donate_argnums=(2,))
     self._copy = parallel.pmap(lambda tree: jax.tree.map(jnp.copy, tree))
-    self.state = parallel.pmap(setup.program.init)(
-      setup.hyper, setup.data.images
-    )
-    self.best = self._copy(self.net())
-    self.best_row = {}
+    if saved:
+      states, bests = ([c[i] for c in saved] for i in (0, 1))
+      self.state, self.best = parallel.replicate(
+        (self._join(states), self._join(bests))
+      )
+    else:
+      init = parallel.pmap(fns.init)
+      self.state = init(self._hyper, setup.data.images)
+      self.best = self._copy(self.net())
     kernels = models.kernels(self.state.params)
-    self.weights = {k: math.prod(v.shape[1:]) for k, v in kernels.items()}
+    self.weights = {
+      k: math.prod(v.shape[2 if self._many else 1 :])
+      for k, v in kernels.items()
+    }
 
   @property
   def step(self) -> int:
     """Steps taken."""
-    return int(parallel.unreplicate(self.state.step))
+    return int(np.ravel(parallel.unreplicate(self.state.step))[0])
 
   def net(self) -> dict[str, PyTree]:
     """Returns what evaluation needs; the next chunk overwrites it."""
     return {'params': self.state.params, 'batch_stats': self.state.batch_stats}
 
   def start_from(self, net: dict[str, PyTree] | None) -> None:
-    """Replaces the initial net, `params` and `batch_stats` on the host.
+    """Replaces the initial nets, `params` and `batch_stats` on the host.
 
     The first process has it, and sends it to the others.
     """
-    net = hosts.arrays_from_first(net or parallel.unreplicate(self.net()))
-    self.state = self.state._replace(**parallel.replicate(net))
+    net = net or self._split(parallel.unreplicate(self.net()))[0]
+    net = hosts.arrays_from_first(net)
+    net = parallel.replicate(self._join([net] * self.count))
+    self.state = self.state._replace(**net)
     self.best = self._copy(self.net())
 
-  def train_until(self, stop: int) -> program.Totals:
+  def train_until(self, stop: int) -> list[program.Totals]:
     """Trains until step `stop` and returns the epoch's totals so far."""
     with jax.transfer_guard('disallow'):  # of what is not asked for
       self.state = self._chunk(
         self.state,
-        self.setup.hyper,
+        self._hyper,
         self.setup.data,
         parallel.replicate(np.int32(stop)),
       )
-      return parallel.unreplicate(self.state.totals)
+      return self._split(parallel.unreplicate(self.state.totals))
 
-  def evaluate(self, net: dict[str, PyTree]) -> dict[str, float]:
+  def evaluate(self, net: dict[str, PyTree]) -> list[dict[str, float]]:
     """Returns accuracy, loss and the share of non-zero weights per kernel."""
-    row = {}
+    rows = [{} for _ in range(self.count)]
     for name in ('validation', 'test'):
       start, stop = self.setup.splits[name]
       if start < stop:
@@ -143,58 +193,69 @@ class Trainer:
           self.setup.data,
           *parallel.replicate((np.int32(start), np.int32(stop))),
         )
-        row |= means(name, parallel.unreplicate(totals))
-    counts = parallel.unreplicate(self._nonzero(net['params']))
-    for layer, size in self.weights.items():
-      row[f'nonzero/{layer}'] = int(counts[layer]) / size
-    return row
+        parts = self._split(parallel.unreplicate(totals))
+        for row, part in zip(rows, parts, strict=True):
+          row |= means(name, part)
+    counts = self._split(parallel.unreplicate(self._nonzero(net['params'])))
+    for row, count in zip(rows, counts, strict=True):
+      for layer, size in self.weights.items():
+        row[f'nonzero/{layer}'] = int(count[layer]) / size
+    return rows
 
-  def keep_if_best(self, row: dict[str, Any]) -> None:
-    """Keeps a copy of the net if no epoch before had a better validation.
+  def keep(self, better: Sequence[bool]) -> None:
+    """Keeps a copy of the nets of those runs that are better than before."""
+    if any(better):
+      which = np.array(better) if self._many else np.bool_(better[0])
+      self.best = self._choose(parallel.replicate(which), self.net(), self.best)
 
-    Without a validation part the latest net is kept: nothing may be chosen by
-    its test accuracy.
-    """
-    score = 'validation/accuracy'
-    if row.get(score, 0.0) >= self.best_row.get(score, 0.0):
-      self.best, self.best_row = self._copy(self.net()), row
+  def saved(self) -> list[tuple[program.TrainState, PyTree]]:
+    """Returns each run's state and best net, on the host."""
+    state, best = (parallel.unreplicate(t) for t in (self.state, self.best))
+    return list(zip(self._split(state), self._split(best), strict=True))
 
-  def save(self, checkpoints: checkpoint.Checkpoints | None) -> None:
-    """Saves the state and the best net so far; the first process does."""
-    with hosts.together():
-      if checkpoints:
-        checkpoints.save(
-          self.step,
-          checkpoint.Checkpoint(
-            parallel.unreplicate(self.state),
-            parallel.unreplicate(self.best),
-            self.best_row,
-          ),
-        )
+  def _fitting(self, fns: side_by_side.Functions) -> Callable:
+    """Returns the compiled `train_chunk` of several runs, if it fits."""
+    data, hyper = shapes((self.setup.data, self._hyper))
+    state = jax.eval_shape(fns.init, hyper, data.images)
+    stop = jax.ShapeDtypeStruct((), np.int32)
+    chunk = parallel.compiled(self._chunk, (state, hyper, data, stop))
+    best = (state.params, state.batch_stats)
+    needed = parallel.needed_memory(chunk) + _bytes(best) - _bytes(data)
+    free = parallel.free_memory()
+    if needed > _SHARE * free:
+      raise DoesNotFit(
+        f'{self.count} runs side by side need {needed / 1e9:.1f} GB, and '
+        f'{free / 1e9:.1f} GB are left.'
+      )
+    return chunk
 
-  def restore(self, checkpoints: checkpoint.Checkpoints | None) -> bool:
-    """Continues from the newest checkpoint; returns whether there was one.
+  def _split(self, tree: PyTree) -> list[PyTree]:
+    return side_by_side.split(tree, self.count) if self._many else [tree]
 
-    The first process has the checkpoints, and sends the others what it reads.
-    """
-    like = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype),
-      (self.state, self.best),
-    )
-    with hosts.together():
-      saved = checkpoints.restore(*like) if checkpoints else None
-    if not hosts.from_first(saved is not None):
-      return False
-    if saved is None:
-      saved = checkpoint.Checkpoint(*_zeros(like), {})
-    state, best = hosts.arrays_from_first((saved.state, saved.best))
-    self.state, self.best = parallel.replicate((state, best))
-    self.best_row = hosts.from_first(saved.best_row)
-    return True
+  def _join(self, trees: Sequence[PyTree]) -> PyTree:
+    if not self._many:
+      return trees[0]
+    return side_by_side.join(self.setup.program, trees)
 
 
-def _zeros(tree: PyTree) -> PyTree:
-  return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), tree)
+def like(setup: Setup) -> tuple[program.TrainState, PyTree]:
+  """Returns shapes and dtypes of a run's state and best net."""
+  data, hyper = shapes((setup.data, setup.hyper))
+  state = jax.eval_shape(setup.program.init, hyper, data.images)
+  return state, {'params': state.params, 'batch_stats': state.batch_stats}
+
+
+def shapes(tree: PyTree) -> PyTree:
+  """Returns shapes and dtypes on one device of replicated arrays."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree
+  )
+
+
+def _bytes(tree: PyTree) -> int:
+  return sum(
+    math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree)
+  )
 
 
 def means(name: str, totals: program.Totals) -> dict[str, float]:

@@ -26,18 +26,25 @@ MAY_IMPORT = {
   'checkpoint': set(),
   'metrics': {'host_tensorflow'},
   'progress': set(),
-  'run': {'checkpoint'},
+  'run': {'checkpoint', 'interrupt'},
+  'side_by_side': {'optim', 'program'},
   'embed': {'checkpoint', 'models', 'windows'},
   'warm_start': {'checkpoint', 'embed', 'models', 'run'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
   'figures': {'locality'},
   'trainer': {
     'augment', 'check', 'checkpoint', 'data', 'hosts', 'models', 'optim',
-    'parallel', 'precision', 'program',
+    'parallel', 'precision', 'program', 'side_by_side',
+  },
+  'loop': {
+    'checkpoint', 'hosts', 'interrupt', 'metrics', 'progress', 'run', 'trainer',
   },
   'train': {
-    'check', 'checkpoint', 'data', 'hosts', 'interrupt', 'metrics', 'parallel',
-    'precision', 'progress', 'run', 'trainer', 'warm_start',
+    'check', 'checkpoint', 'data', 'hosts', 'loop', 'parallel', 'precision',
+    'run', 'trainer', 'warm_start',
+  },
+  'grid': {
+    'checkpoint', 'data', 'hosts', 'loop', 'optim', 'run', 'train', 'trainer',
   },
   'report': {
     'checkpoint', 'figures', 'locality', 'metrics', 'models', 'run',

@@ -57,7 +57,7 @@ def test_the_progress_line_has_what_a_person_asks_for():
     'nonzero/fc1': 1.0,
     'images_per_second': 12345.6,
   }
-  line = progress.line(row, 30, 252.0)
+  line = progress.line([row], 30, 252.0)
   for part in (
     'epoch 3/30', 'loss 1.500', 'train 45.67%', 'conv1 1.8%', 'fc1 100%',
     '12,346 images/s', '4m12s left',
@@ -84,6 +84,6 @@ def test_the_clock_takes_one_step_until_it_knows_better():
 def test_a_dense_net_says_nothing_of_zeros():
   row = {'epoch': 1.0, 'train/loss': 1.0, 'images_per_second': 1.0}
   dense = {'nonzero/conv1': 1.0, 'nonzero/fc1': 1.0}
-  assert 'non-zero' not in progress.line({**row, **dense}, 3, 1.0)
+  assert 'non-zero' not in progress.line([{**row, **dense}], 3, 1.0)
   dense['nonzero/fc1'] = 0.999
-  assert 'non-zero conv1 100%' in progress.line({**row, **dense}, 3, 1.0)
+  assert 'non-zero conv1 100%' in progress.line([{**row, **dense}], 3, 1.0)

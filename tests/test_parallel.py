@@ -29,13 +29,13 @@ c.data.validation, c.data.augment = 37, 'fast_autoaugment'
 c.optim.update({'l1_conv': 1e-3, 'l1_fc': 1e-3, 'beta': 5.0})
 c.train.batch_size, c.train.epochs = 16, 2
 t = trainer.Trainer(trainer.setup(c, data.load(c.data)))
-losses = [float(t.train_until(stop).loss) for stop in range(1, 6)]
+losses = [float(t.train_until(stop)[0].loss) for stop in range(1, 6)]
 net = parallel.unreplicate(t.state.params)
 print(json.dumps({
   'devices': parallel.device_count(),
   'losses': losses,
   'conv1': float(np.abs(net['conv1']['kernel']).sum()),
-  'row': t.evaluate(t.net()),
+  'row': t.evaluate(t.net())[0],
 }))
 """
 

@@ -98,7 +98,7 @@ def test_an_interrupted_run_continues_to_the_same_bits(
 ):
   folder = tmp_path / 'parts'
   # Short chunks: the signal comes in the middle of an epoch.
-  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  monkeypatch.setattr(train.loop.progress, 'CHUNK_SECONDS', 0.0)
   interrupt_at(monkeypatch, step, number)
   with pytest.raises(interrupt.Interrupted, match='continues') as e:
     train.train_and_evaluate(config, folder)
@@ -201,7 +201,7 @@ def test_16_bit_and_momentum_continue_to_the_same_bits(
   config.optim.update({'name': 'sgd', 'momentum': 0.9, 'weight_decay': 1e-3})
   result = train.train_and_evaluate(config, tmp_path / 'whole')
   assert np.isfinite(result['last']['train/loss'])
-  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  monkeypatch.setattr(train.loop.progress, 'CHUNK_SECONDS', 0.0)
   interrupt_at(monkeypatch, 7)
   with pytest.raises(interrupt.Interrupted):
     train.train_and_evaluate(config, tmp_path / 'parts')
@@ -221,7 +221,7 @@ def test_a_run_does_not_continue_in_another_precision(config, tmp_path):
 def test_nothing_compiles_after_the_first_chunk_and_evaluation(
   config, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(train.progress, 'CHUNK_SECONDS', 0.0)
+  monkeypatch.setattr(train.loop.progress, 'CHUNK_SECONDS', 0.0)
   compiled = []
   jax.monitoring.register_event_duration_secs_listener(
     lambda name, *_, **__: (

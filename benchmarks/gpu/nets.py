@@ -59,7 +59,7 @@ def _first_step(name: str, dtype: str, size: cases.Size) -> cases.Arrays:
     return y
 
   found = {'output/logits': parallel.pmap(logits)(t.net(), t.setup.data)[0]}
-  found['output/loss'] = t.train_until(1).loss
+  found['output/loss'] = t.train_until(1)[0].loss
   gradient = optax.tree_utils.tree_get(t.state.opt_state, 'trace')
   return {k: np.asarray(v) for k, v in found.items()} | _leaves(
     'gradient', gradient
@@ -71,9 +71,9 @@ def _trajectory(
 ) -> cases.Arrays:
   t = _trainer(_config(name, choice, dtype, size), _STEPS)
   start = parallel.unreplicate(t.state.params)
-  losses = [t.train_until(step + 1).loss for step in range(_STEPS)]
+  losses = [t.train_until(step + 1)[0].loss for step in range(_STEPS)]
   moved = jax.tree.map(lambda new, old: new - old, t.state.params, start)
-  row = t.evaluate(t.net())
+  (row,) = t.evaluate(t.net())
   evaluation = np.array([row['validation/loss'], row['test/loss']])
   return {
     'outcome/losses': np.array(losses),

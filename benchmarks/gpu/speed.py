@@ -79,7 +79,7 @@ def measure(
   def epoch() -> None:
     steps()
     t.evaluate(t.net())
-    t.keep_if_best({})  # a row without a score is always the best
+    t.keep([True])
 
   epoch()
   memory = jax.local_devices()[0].memory_stats() or {}

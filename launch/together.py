@@ -1,0 +1,64 @@
+"""All points of a grid in one process: what main.py does with --grid."""
+
+import contextlib
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import ml_collections
+
+from launch import sweep
+from lconv_jax import errors, grid, run
+
+
+def train(
+  config: ml_collections.ConfigDict,
+  spec: str,
+  config_file: str,
+  overrides: Mapping[str, str],
+  seeds: Sequence[str] | None,
+  root: pathlib.Path,
+  at_once: int = 0,
+) -> None:
+  """Trains, or continues, every point of a grid in ROOT/POINT.
+
+  Args:
+    config: with overrides, from which the points differ.
+    spec: the grid, as `configs.grids.load` takes it.
+    config_file: from which `config` was made.
+    overrides: of `config`, as on the command line.
+    seeds: every point is run with each; None: with the config's own.
+    root: the folder of all run folders.
+    at_once: how many points train side by side; 0: as many as fit into memory.
+
+  Raises:
+    UsageError: something that the user can mend; or some points have failed,
+      and the others are finished.
+  """
+  try:
+    numbers = None if seeds is None else [int(seed) for seed in seeds]
+  except ValueError as e:
+    raise errors.UsageError(
+      f'--seeds={",".join(seeds)} is no list such as 0,1,2.'
+    ) from e
+  with contextlib.ExitStack() as stack:
+    try:
+      whole = sweep.expand(spec, config_file, overrides, numbers)
+      sweep.claim(root, whole, run.FREE)
+      stack.enter_context(sweep.only(root, '.lock'))
+    except ValueError as e:
+      raise errors.UsageError(str(e)) from e
+    configs = {}
+    for name, point in whole.points.items():
+      configs[name] = config.copy_and_resolve_references()
+      configs[name].update_from_flattened_dict(point)
+    failed = grid.train_all(configs, root, at_once)
+  if failed:
+    reasons = '\n'.join(f'  {name}: {e}' for name, e in failed.items())
+    raise errors.UsageError(
+      f'{len(failed)} of {len(configs)} points failed, the others are '
+      f'finished:\n{reasons}'
+    )
+  print(
+    f'All {len(configs)} points are finished; python -m launch.select {root} '
+    'names the winner.'
+  )
