@@ -39,6 +39,7 @@ setuptools.setup(
     'numpy',
     'optax',
     'orbax-checkpoint',
+    'rich',
     'scipy',
     'tensorboard',  # clu needs it, undeclared
     # clu writes TensorBoard events, and tfds reads TFRecords, through it.

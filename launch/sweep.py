@@ -83,6 +83,18 @@ def command(sweep: Sweep, name: str, root: str | pathlib.Path) -> list[str]:
   return [sys.executable, str(_main()), *flags(sweep, name, root)]
 
 
+def command_for_all(sweep: Sweep, root: str | pathlib.Path) -> list[str]:
+  """Returns the command that trains, or continues, all points; no seeds."""
+  return [
+    sys.executable,
+    str(_main()),
+    f'--config={sweep.config}',
+    *(f'--config.{k}={v}' for k, v in sweep.overrides.items()),
+    f'--grid={sweep.grid}',
+    f'--workdir={root}',
+  ]
+
+
 def read(root: str | pathlib.Path) -> Sweep:
   """Returns the sweep whose runs are in a folder.
 

@@ -9,6 +9,8 @@ import ml_collections
 from launch import sweep
 from lconv_jax import errors, grid, run
 
+FAILED = 'failed.json'  # in the root: why points failed, by name
+
 
 def train(
   config: ml_collections.ConfigDict,
@@ -51,12 +53,15 @@ def train(
     for name, point in whole.points.items():
       configs[name] = config.copy_and_resolve_references()
       configs[name].update_from_flattened_dict(point)
+    (root / FAILED).unlink(missing_ok=True)
     failed = grid.train_all(configs, root, at_once)
+    reasons = {name: str(e) for name, e in failed.items()}
+    run.write_json(root / FAILED, reasons)
   if failed:
-    reasons = '\n'.join(f'  {name}: {e}' for name, e in failed.items())
+    lines = '\n'.join(f'  {name}: {why}' for name, why in reasons.items())
     raise errors.UsageError(
       f'{len(failed)} of {len(configs)} points failed, the others are '
-      f'finished:\n{reasons}'
+      f'finished:\n{lines}'
     )
   print(
     f'All {len(configs)} points are finished; python -m launch.select {root} '

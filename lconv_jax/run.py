@@ -19,6 +19,7 @@ from flax import traverse_util
 
 from lconv_jax import checkpoint, errors, interrupt
 
+LOCK = '.lock'
 ERROR = 'error.txt'  # why a run stopped that did not reach its end
 # These may change when a run is continued: they do not change its results.
 FREE = ('data.dir', 'train.checkpoint_every_epochs', 'train.profile')
@@ -70,7 +71,7 @@ def open_folder(
     )
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / '.lock').open('w')
+    lock = (folder / LOCK).open('a')
   except OSError as e:
     raise errors.UsageError(
       f'--workdir={workdir} cannot be written ({e.strerror}); choose another.'
@@ -83,6 +84,9 @@ def open_folder(
         f'Another process is training in {folder}; wait for it, or choose '
         'another --workdir.'
       ) from e
+    lock.truncate(0)  # for whoever asks whether the run goes on
+    lock.write(f'{platform.node()} {os.getpid()}')
+    lock.flush()
     _agree(folder, config)
     (folder / ERROR).unlink(missing_ok=True)
     try:
@@ -91,6 +95,25 @@ def open_folder(
       if not isinstance(e, interrupt.Interrupted):
         write_error(folder, e)
       raise
+    finally:
+      with contextlib.suppress(OSError):
+        lock.truncate(0)
+
+
+def in_use(folder: pathlib.Path) -> bool:
+  """Returns whether a process has opened a run folder.
+
+  One that was killed on another machine counts as alive.
+  """
+  try:
+    host, pid = (folder / LOCK).read_text(encoding='utf-8').split()
+    if host == platform.node():
+      os.kill(int(pid), 0)  # asks only
+  except PermissionError:  # alive, of another user
+    return True
+  except (OSError, ValueError):
+    return False
+  return True
 
 
 def write_error(folder: pathlib.Path, error: Exception) -> None:

@@ -1,0 +1,131 @@
+"""What has become of the points of a grid.
+
+  python -m launch.status ROOT
+
+Reads the run folders, whoever trains them: this machine or a cluster.
+"""
+
+import contextlib
+import enum
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import rich.console
+import rich.table
+
+from launch import sweep
+from lconv_jax import metrics, progress, run
+
+
+class State(enum.Enum):
+  """Where a point stands; in the order in which a long table lists them."""
+
+  RUNNING = 'running'
+  FAILED = 'failed'
+  WAITING = 'waiting'  # to begin, or to be continued
+  FINISHED = 'finished'
+
+
+class Status(NamedTuple):
+  """What a run folder says of its run."""
+
+  state: State
+  epoch: float = 0.0  # of the last evaluation
+  epochs: int | None = None  # None: not begun
+  best: Mapping[str, Any] = {}  # metrics of the best epoch by validation so far
+  left: float | None = None  # seconds to the end, where it is running
+  error: str = ''  # why it failed
+
+
+def read(folder: pathlib.Path) -> Status:
+  """Returns what has become of the run in a folder, which may not exist."""
+  config, error = run.read_json(folder / 'config.json'), _error(folder)
+  if config is None:
+    return Status(State.FAILED if error else State.WAITING, error=error)
+  epochs = config['train']['epochs']
+  if finished := run.done(folder):
+    return Status(State.FINISHED, epochs, epochs, finished['best'])
+  rows = metrics.read(folder)
+  best = max(rows, key=lambda r: r.get('validation/accuracy', 0.0), default={})
+  epoch = rows[-1]['epoch'] if rows else 0.0
+  if error:
+    return Status(State.FAILED, epoch, epochs, best, error=error)
+  if not run.in_use(folder):
+    return Status(State.WAITING, epoch, epochs, best)
+  left = rows[-1]['seconds'] / epoch * (epochs - epoch) if rows else None
+  return Status(State.RUNNING, epoch, epochs, best, left)
+
+
+def table(
+  statuses: Mapping[str, Status], lines: int | None = None
+) -> rich.table.Table:
+  """Returns a table of points, by name, for a terminal.
+
+  Args:
+    statuses: of all points.
+    lines: how many points there is room for; running ones come first then.
+  """
+  names = list(statuses)
+  if lines is not None and len(names) > lines:
+    order = list(State)
+    names.sort(key=lambda name: order.index(statuses[name].state))
+  shown = names[:lines]
+  counts = [
+    f'{n} {state.value}'
+    for state in State
+    if (n := sum(s.state is state for s in statuses.values()))
+  ]
+  if hidden := len(names) - len(shown):
+    counts.append(f'{hidden} not shown')
+  made = rich.table.Table(
+    box=None,
+    caption=f'{len(names)} points: {", ".join(counts)}',
+    caption_justify='left',
+  )
+  made.add_column('point', overflow='fold')
+  for column in ('state', 'epoch', 'validation (%)', 'left'):
+    made.add_column(column, justify='right', no_wrap=True)
+  for name in shown:
+    s = statuses[name]
+    validation = s.best.get('validation/accuracy')
+    made.add_row(
+      name,
+      s.state.value,
+      f'{s.epoch:g}/{s.epochs}' if s.epochs else '–',
+      '–' if validation is None else f'{100 * validation:.2f}',
+      '–' if s.left is None else progress.duration(s.left),
+    )
+  return made
+
+
+def _error(folder: pathlib.Path) -> str:
+  with contextlib.suppress(OSError):
+    return (folder / run.ERROR).read_text(encoding='utf-8').strip()
+  return ''
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Prints the table of a root, and why points have failed.
+
+  Args:
+    argv: command line without the program's name; None: the process's own.
+  """
+  argv = list(sys.argv[1:] if argv is None else argv)
+  if len(argv) != 1 or argv[0].startswith('-'):
+    sys.exit(__doc__)
+  root = pathlib.Path(argv[0])
+  try:
+    names = sweep.read(root).points
+  except ValueError as e:
+    sys.exit(f'error: {e}')
+  statuses = {name: read(root / name) for name in names}
+  rich.console.Console().print(table(statuses))
+  for name, s in statuses.items():
+    if s.state is State.FAILED:
+      print(f'{name}: {s.error}')
+
+
+if __name__ == '__main__':
+  main()
