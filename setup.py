@@ -5,6 +5,8 @@ import pathlib
 import setuptools
 
 ROOT = pathlib.Path(__file__).parent
+# Container images install the requirements first, with this file alone.
+README = ROOT / 'README.md'
 
 TESTS = [
   'beartype',
@@ -19,7 +21,9 @@ setuptools.setup(
   name='lconv_jax',
   version='0.1.0',
   description='Learning convolutions from scratch: beta-LASSO in JAX',
-  long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+  long_description=(
+    README.read_text(encoding='utf-8') if README.exists() else ''
+  ),
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   python_requires='>=3.11',
@@ -53,5 +57,9 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
+    # Caliban installs one of these two by itself; google-auth is what its
+    # launcher in the container imports.
+    'cpu': ['google-auth'],
+    'gpu': ['google-auth', 'jax[cuda12]'],
   },
 )

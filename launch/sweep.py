@@ -148,6 +148,16 @@ def claim(
     ) from e
 
 
+def finished(root: str | pathlib.Path, name: str) -> bool:
+  """Returns whether a point's run folder holds its final numbers."""
+  path = pathlib.Path(root) / name / 'done.json'
+  try:
+    # As lconv_jax.run.done, which imports JAX.
+    return bool(json.loads(path.read_text(encoding='utf-8')).get('best'))
+  except (OSError, ValueError):
+    return False
+
+
 @contextlib.contextmanager
 def only(root: str | pathlib.Path, lock: str) -> Iterator[None]:
   """Keeps a second process of the same kind away from a root.
