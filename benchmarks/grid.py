@@ -1,0 +1,178 @@
+"""A grid in one process, side by side, against a process for each point.
+
+  python -m benchmarks.grid --out benchmarks/results/grid.json
+  python -m benchmarks.grid --epochs 30 --singles 5   # the other 20 estimated
+  python -m benchmarks.grid --throughput              # one point, 5, 25; steps
+
+The 25 points of β-LASSO's grid without dropout, S-FC, CIFAR-10. Whole
+commands from start to end; both begin without compiled programs, and with
+decoded images. `--throughput` compares training alone, in this process.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import interleave
+from configs import base
+from configs.grids import beta_lasso
+from launch import sweep
+from lconv_jax import cache, data, optim, trainer
+
+CANDIDATES = ('side by side', 'one by one')
+_ROOT = pathlib.Path(__file__).parents[1]
+_GRID = """
+from configs.grids import beta_lasso
+
+CONFIG = 'configs/s_fc.py'
+
+def sweep():
+  return [p for p in beta_lasso.sweep() if not p['model.dropout']]
+"""
+_STEPS = 20
+
+
+def points(args: argparse.Namespace, folder: pathlib.Path) -> sweep.Sweep:
+  """Returns the 25 points, with what the command line says of all."""
+  grid = folder / 'grid.py'
+  grid.write_text(_GRID)
+  overrides = {
+    'model.base_channels': args.alpha,
+    'train.epochs': args.epochs,
+    'data.dir': args.data_dir,
+  }
+  overrides = {k: str(v) for k, v in overrides.items() if v != ''}
+  config = f'configs/s_fc.py:{args.data}'
+  return sweep.expand(str(grid), config, overrides)
+
+
+def commands(
+  whole: sweep.Sweep, folder: pathlib.Path, singles: int
+) -> dict[str, list[list[str]]]:
+  """Returns what each candidate runs."""
+  names = list(whole.points)
+  some = [names[i * len(names) // singles] for i in range(singles)]
+  return {
+    'side by side': [sweep.command_for_all(whole, folder / 'together')],
+    'one by one': [sweep.command(whole, n, folder / 'apart') for n in some],
+  }
+
+
+def seconds(all_of_them: Sequence[Sequence[str]], home: pathlib.Path) -> float:
+  """Returns how long commands take, the first of which compiles."""
+  shutil.rmtree(home / 'lconv_jax' / 'xla', ignore_errors=True)
+  environ = {**os.environ, 'XDG_CACHE_HOME': str(home)}
+  begin = time.perf_counter()
+  for command in all_of_them:
+    subprocess.run(
+      command, cwd=_ROOT, env=environ, stdout=subprocess.DEVNULL, check=True
+    )
+  return time.perf_counter() - begin
+
+
+def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
+  """Measures: side by side, one by one, and side by side again."""
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    whole = points(args, folder)
+    # Decoded here, as on any machine that has trained before.
+    if args.data != 'nlgp':
+      data.read(args.data, args.data_dir)
+      shutil.copytree(cache.cache_dir(), folder / 'home' / 'lconv_jax')
+    runs = commands(whole, folder, args.singles)
+    times = {candidate: [] for candidate in CANDIDATES}
+    for candidate in (*CANDIDATES, CANDIDATES[0]):
+      shutil.rmtree(folder / 'together', ignore_errors=True)
+      times[candidate].append(seconds(runs[candidate], folder / 'home'))
+      print(f'{candidate}: {times[candidate][-1]:.1f} s', flush=True)
+  total = len(whole.points) / args.singles
+  timings = {
+    candidate: interleave.Timing(
+      statistics.median(t) * (total if candidate == 'one by one' else 1),
+      None,
+      len(t),
+    )
+    for candidate, t in times.items()
+  }
+  return interleave.rows(
+    timings,
+    CANDIDATES[:1],
+    data=args.data,
+    alpha=args.alpha,
+    epochs=args.epochs,
+    points=len(whole.points),
+    singles_run=args.singles,
+  )
+
+
+def throughput(args: argparse.Namespace) -> list[dict[str, Any]]:
+  """Measures training steps of 1, 5 and 25 points in one program."""
+  config = base.choose(base.base(), args.data)
+  config.model.base_channels = args.alpha
+  config.data.dir = args.data_dir
+  dataset = data.load(config.data)
+  built = trainer.setup(config, dataset)
+  calls, counts = {}, (1, 5, 25)
+  for count in counts:
+    hypers = []
+    for point in beta_lasso.sweep()[: 2 * count : 2]:  # no dropout
+      config.update_from_flattened_dict(point)
+      hypers.append(optim.Hyper.from_config(config))
+    t = trainer.Trainer(built, hypers=hypers)
+    calls[f'{count} points'] = lambda t=t: t.train_until(t.step + _STEPS)
+  timings = interleave.measure(calls, rounds=5, seconds=30.0)
+  rows = interleave.rows(
+    timings, ['1 points'], data=args.data, alpha=args.alpha
+  )
+  for row, count in zip(rows, counts, strict=True):
+    images = count * _STEPS * config.train.batch_size
+    row['images_per_second'] = images / row['median_s']
+  return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Measures, prints a table and writes it.
+
+  Args:
+    argv: command line without the program's name; None: the process's own.
+  """
+  parser = interleave.parser('benchmarks.grid', __doc__)
+  parser.add_argument('--alpha', type=int, default=1)
+  parser.add_argument('--epochs', type=int, default=2)
+  parser.add_argument(
+    '--singles', type=int, default=25, help='how many points run one by one'
+  )
+  parser.add_argument('--data', choices=('cifar10', 'nlgp'), default='cifar10')
+  parser.add_argument('--data_dir', default='')
+  parser.add_argument('--throughput', action='store_true')
+  args = parser.parse_args(argv)
+  if args.throughput:
+    rows = throughput(args)
+    print('Images per second, of all points together:')
+    cell = lambda row: f'{row["images_per_second"]:,.0f}'  # noqa: E731
+    print(interleave.table(rows, ('data', 'alpha'), cell))
+  else:
+    rows = whole_commands(args)
+    print('Seconds (over side by side):')
+    share = interleave.ratio(CANDIDATES[0])
+    print(
+      interleave.table(
+        rows,
+        ('data', 'alpha', 'epochs', 'points'),
+        lambda row: f'{row["median_s"]:.1f} ({share(row)})',
+      )
+    )
+  if args.out:
+    interleave.write(args.out, rows)
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])
