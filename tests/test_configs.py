@@ -1,12 +1,14 @@
 import importlib
 import pathlib
+import sys
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import pytest
 
 from configs import base
-from lconv_jax import augment, check, errors, models, optim
+from lconv_jax import augment, check, data, errors, models, optim, train
 from lconv_jax.augment import policy
 
 FILES = [
@@ -44,6 +46,52 @@ def test_the_papers_configs_use_fast_autoaugment(name):
   assert augment.from_config(c.data, (32, 32, 3)) == augment.Pipeline(
     policy.load('fa_reduced_svhn'), padding=4, flip=True, cutout=20
   )
+
+
+def leaves(config, prefix=()):
+  for name, value in config.items():
+    if hasattr(value, 'items'):
+      yield from leaves(value, (*prefix, name))
+    else:
+      yield *prefix, name
+
+
+def test_every_field_is_read_by_what_trains(tmp_path, monkeypatch):
+  """Not only by `check`, which reads nearly all of them."""
+  sections = {frozenset(base.base()): ()}
+  for path in leaves(base.base()):
+    for i in range(1, len(path)):
+      section = base.base()
+      for name in path[:i]:
+        section = section[name]
+      sections[frozenset(section)] = path[:i]
+  read, get = set(), ml_collections.ConfigDict.__getitem__
+
+  def spy(self, name):
+    frame = sys._getframe(1)
+    # ConfigDict's own copies and comparisons, which take all, do not count.
+    if frame.f_code.co_name == '__getattr__':
+      frame = frame.f_back
+    module = frame.f_globals['__name__']
+    if module.startswith('lconv_jax.') and module != 'lconv_jax.check':
+      read.add((*sections[frozenset(self)], name))
+    return get(self, name)
+
+  monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', spy)
+  config = base.base()
+  base.nlgp(config)
+  base.smoke(config)
+  config.data.augment = 'fast_autoaugment'
+  config.data.nlgp.update({'channels': 3, 'train': 300, 'test': 50})
+  config.data.update({'validation': 50, 'limit': 200})
+  config.train.update({'epochs': 2, 'batch_size': 100})
+  train.train_and_evaluate(config, tmp_path / 'run')
+  config.data.name = 'cifar10'
+  config.data.dir = str(tmp_path)
+  monkeypatch.setattr(data, 'read', lambda name, data_dir: 1 / 0)
+  with pytest.raises(ZeroDivisionError):
+    data.load(config.data)
+  assert set(leaves(base.base())) <= read
 
 
 def test_choices_are_applied_in_order():

@@ -198,36 +198,6 @@ def test_random_choices_are_made_anew_in_each_step(kind, data):
   assert same == (kind == 'none')
 
 
-@pytest.mark.parametrize(
-  ('model', 'kind'),
-  [('s_fc', 'policy'), ('s_local', 'flip_crop'), ('s_conv', 'flip_crop')],
-)
-def test_grid_points_side_by_side_are_single_runs(model, kind, data):
-  c = config(name='beta_lasso')
-  c.model.name = model
-  p = make(c, kind=kind)
-  hypers = []
-  for seed, l1, beta in ((0, 1e-3, 5.0), (3, 1e-2, 1.0)):
-    c.seed = seed
-    c.optim.update({'l1_conv': l1, 'l1_fc': l1 / 2, 'beta': beta})
-    hypers.append(jax.tree.map(jnp.asarray, optim.Hyper.from_config(c)))
-  stacked = jax.tree.map(lambda *x: jnp.stack(x), *hypers)
-
-  def train(hyper):
-    state = p.init(hyper, data.images)
-    return p.train_chunk(state, hyper, data, jnp.int32(5))
-
-  both = mapped(jax.vmap(train), stacked)
-  for i, hyper in enumerate(hypers):
-    jax.tree.map(
-      lambda a, b, i=i: np.testing.assert_allclose(
-        a[i], b, rtol=1e-3, atol=5e-5
-      ),
-      both,
-      mapped(train, hyper),
-    )
-
-
 def test_an_epoch_sees_each_training_image_once_and_no_other(data):
   c = config(name='sgd')
   seen = []
