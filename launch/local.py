@@ -26,7 +26,7 @@ import rich.live
 
 from launch import options, status, sweep, together
 from launch.status import State
-from lconv_jax import run
+from lconv_jax import errors, run
 
 _LOOK = 0.5  # seconds between two looks at the processes
 _SHOW = 2.0  # seconds between two looks at the run folders
@@ -180,9 +180,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser = options.parser('launch.local', __doc__)
   parser.add_argument(
     '--jobs',
-    type=int,
+    type=errors.positive,
     default=0,
-    help='a process for each point, as many at a time; 0: one for all',
+    help='a process for each point, as many at a time; default: one for all',
   )
   parser.add_argument(
     '--gpus',
@@ -192,9 +192,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   )
   parser.add_argument(
     '--at_once',
-    type=int,
+    type=errors.positive,
     default=0,
-    help='points side by side in one process; 0: as many as fit into memory',
+    help='points side by side in one process; default: as many as fit into memory',
   )
   args, whole = options.parse(parser, argv)
   root = pathlib.Path(args.root).expanduser()
