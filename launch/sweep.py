@@ -111,12 +111,38 @@ def read(root: str | pathlib.Path) -> Sweep:
     ) from e
 
 
+def merge(
+  root: str | pathlib.Path, sweep: Sweep, free: Sequence[str] = ()
+) -> Sweep:
+  """Returns what a folder would hold if it became the root of a sweep's runs.
+
+  Points may be added later, as more seeds are; none may be changed.
+
+  Args:
+    root: a new folder, or one that holds runs of this sweep.
+    sweep: what to add.
+    free: fields whose overrides may be changed later.
+
+  Raises:
+    ValueError: the folder holds runs of another grid.
+  """
+  root = pathlib.Path(root).expanduser()
+  if (root / _FILE).exists():
+    old = read(root)
+    _agree(root, old, sweep, free)
+    return sweep._replace(points={**old.points, **sweep.points})
+  stranger = next(root.glob('*/config.json'), None)
+  if stranger or (root / 'config.json').exists():
+    raise ValueError(
+      f'{root} holds runs that no grid started; choose another --root.'
+    )
+  return sweep
+
+
 def claim(
   root: str | pathlib.Path, sweep: Sweep, free: Sequence[str] = ()
 ) -> None:
-  """Makes a folder the root of a sweep's runs.
-
-  Points may be added later, as more seeds are; none may be changed.
+  """Makes a folder the root of a sweep's runs, as `merge` says.
 
   Args:
     root: a new folder, or one that holds runs of this sweep.
@@ -127,16 +153,7 @@ def claim(
     ValueError: the folder holds runs of another grid, or cannot be written.
   """
   root = pathlib.Path(root).expanduser()
-  if (root / _FILE).exists():
-    old = read(root)
-    _agree(root, old, sweep, free)
-    sweep = sweep._replace(points={**old.points, **sweep.points})
-  else:
-    stranger = next(root.glob('*/config.json'), None)
-    if stranger or (root / 'config.json').exists():
-      raise ValueError(
-        f'{root} holds runs that no grid started; choose another --root.'
-      )
+  sweep = merge(root, sweep, free)
   try:
     root.mkdir(parents=True, exist_ok=True)
     partial = root / f'{_FILE}.{os.getpid()}'
