@@ -2,9 +2,11 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SAME_S = 1.0  # SLURM sends SIGTERM twice within milliseconds
 
 
 class Interrupted(Exception):
@@ -17,11 +19,12 @@ class Interrupted(Exception):
 
 
 class Watch:
-  """Context in which the first signal is noted and the second one acts."""
+  """Context in which the first signal is noted and a later one acts."""
 
   def __init__(self) -> None:
     """Nothing is received yet."""
     self.received: signal.Signals | None = None
+    self._when = 0.0
     self._previous = {}
 
   def __enter__(self) -> 'Watch':
@@ -41,8 +44,12 @@ class Watch:
     self._restore()
 
   def _note(self, number: int, frame: FrameType | None) -> None:
-    self.received = signal.Signals(number)
-    self._restore()
+    now = time.monotonic()
+    if self.received is None:
+      self.received, self._when = signal.Signals(number), now
+    elif now - self._when > _SAME_S:
+      self._restore()
+      signal.raise_signal(number)
 
   def _restore(self) -> None:
     for s, handler in self._previous.items():
