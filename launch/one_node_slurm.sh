@@ -4,8 +4,9 @@
 #   eval "$(launch/one_node_slurm.sh start [DIR])"
 #   launch/one_node_slurm.sh stop [DIR]
 #
-# Everything is below DIR (default: $TMPDIR/one_node_slurm); /etc is left alone.
-# Needs root and the package slurm-wlm of Debian or Ubuntu.
+# Everything is below DIR (default: $TMPDIR/one_node_slurm), which all users must
+# be able to reach; /etc is left alone. Needs root and the package slurm-wlm of
+# Debian or Ubuntu.
 set -euo pipefail
 
 main() {
@@ -86,7 +87,11 @@ SlurmdPidFile=$dir/slurmd.pid
 SlurmctldLogFile=$dir/slurmctld.log
 SlurmdLogFile=$dir/slurmd.log
 NodeName=localhost CPUs=$(nproc) RealMemory=$(memory)
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes=ALL Default=YES
+# Its jobs preempt those of the other.
+PartitionName=urgent Nodes=ALL PriorityTier=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 END
 }
 

@@ -10,6 +10,7 @@ submitted. See docs/slurm.md.
 """
 
 import argparse
+import os
 import pathlib
 import re
 import shlex
@@ -124,7 +125,7 @@ def compress(indices: Sequence[int]) -> str:
 
 
 def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
-  root = pathlib.Path(args.root).expanduser().absolute()
+  root = pathlib.Path(os.path.abspath(os.path.expanduser(args.root)))
   if not args.dry_run and not shutil.which('sbatch'):
     raise ValueError(
       'sbatch is not found; start this on a login node of a SLURM cluster, or '

@@ -222,31 +222,39 @@ def test_an_array_of_points_of_which_one_fails(cluster, tmp_path):
   assert '#SBATCH --array=2\n' in again.stdout
 
 
-def test_a_preempted_run_continues_by_itself_and_a_cancelled_one_does_not(
+def test_a_stopped_run_continues_by_itself_and_a_cancelled_one_does_not(
   cluster, tmp_path
 ):
-  preempted, cancelled = tmp_path / 'preempted', tmp_path / 'cancelled'
+  stopped, cancelled = tmp_path / 'stopped', tmp_path / 'cancelled'
   jobs = {}
-  for root, epochs in ((preempted, 60), (cancelled, 1000)):
+  for root, epochs in ((stopped, 100), (cancelled, 1000)):
     args = (f'--root={root}', f'--config.train.epochs={epochs}')
     jobs[root] = submit(cluster, 'single', *args)
-  checkpoints = 'seed=0/checkpoints/[0-9]*'
-  for root in jobs:
-    wait_for(cluster, root, lambda root=root: any(root.glob(checkpoints)))
-  assert not (preempted / 'seed=0' / 'done.json').exists()
-  ask(cluster, 'scancel', '--signal=TERM', f'{jobs[preempted]}_0')
-  ask(cluster, 'scancel', jobs[cancelled])
 
+  def says(root, word, times=1):
+    log = root / 'logs' / '0.txt'
+    wait_for(
+      cluster,
+      root,
+      lambda: log.exists() and log.read_text().count(word) >= times,
+    )
+
+  says(stopped, 'epoch 1')
+  ask(cluster, 'scancel', '--signal=TERM', f'{jobs[stopped]}_0')
+  says(cancelled, 'epoch 1')
+  ask(cluster, 'scancel', jobs[cancelled])
   finish(cluster, cancelled, jobs[cancelled])
   assert state(cluster, jobs[cancelled]) == 'JobState=CANCELLED'
-  said = (cancelled / 'logs' / '0.txt').read_text()
-  assert 'the same command continues' in said
+  says(cancelled, 'the same command continues')
   assert not (cancelled / 'seed=0' / 'done.json').exists()
 
-  finish(cluster, preempted, jobs[preempted])
-  said = (preempted / 'logs' / '0.txt').read_text()
-  assert said.count('Task ') == 2 and 'continues after step' in said
-  assert (preempted / 'seed=0' / 'done.json').exists()
+  says(stopped, 'continues after step')
+  ask(cluster, 'srun', '--partition=urgent', '--exclusive', 'true')
+  finish(cluster, stopped, jobs[stopped])
+  says(stopped, 'Task ', 3)
+  says(stopped, 'continues after step', 2)
+  says(stopped, 'SIGTERM: saved', 2)
+  assert (stopped / 'seed=0' / 'done.json').exists()
 
 
 def test_two_processes_train_one_run(cluster, tmp_path):
