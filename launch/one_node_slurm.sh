@@ -27,11 +27,13 @@ main() {
 }
 
 start() {
+  ours || [[ -z $(ls -A "$dir" 2> /dev/null) ]] ||
+    fail "$dir is not empty; choose another DIR."
   mkdir -p "$dir"/{munge,state,spool}
   chmod 755 "$dir" "$dir/munge"
+  ours || conf > "$SLURM_CONF"
   [[ -e $dir/munge.key ]] ||
     (umask 077 && head -c 128 /dev/urandom > "$dir/munge.key")
-  [[ -e $SLURM_CONF ]] || conf > "$SLURM_CONF"
   run munged --key-file="$dir/munge.key" --socket="$dir/munge/socket" \
     --pid-file="$dir/munged.pid" --log-file="$dir/munged.log" \
     --seed-file="$dir/munge.seed"
@@ -48,6 +50,7 @@ run() {
 }
 
 stop() {
+  ours || fail "$dir holds no cluster that this script has started."
   if alive slurmctld && alive slurmd; then
     # Their processes would outlive the daemons.
     squeue --noheader --format=%A | xargs --no-run-if-empty scancel
@@ -58,9 +61,10 @@ stop() {
     ! alive "$name" || kill "$(< "$dir/$name.pid")"
     wait_for 30 dead "$name" || fail "$name does not end; see $dir/$name.log."
   done
-  # A cluster that starts anew knows no old jobs.
-  rm -rf "$dir"/{munge,state,spool,slurm.conf,munge.key,munge.seed}
+  rm -rf "$dir"
 }
+
+ours() { grep -qs '^ClusterName=one_node$' "$SLURM_CONF"; }
 
 conf() {
   local control node

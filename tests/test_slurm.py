@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ TINY = (
   '--config=configs/s_fc.py:nlgp,smoke',
   '--config.data.limit=1024',
   '--config.data.nlgp.train=2100',
+  '--config.data.nlgp.test=200',
 )
 
 
@@ -149,21 +151,34 @@ def test_a_time_that_is_long_enough(time, tmp_path, dry_run):
 # From here on with a real cluster.
 
 
+def cluster_script(*args):
+  return subprocess.run(
+    [CLUSTER, *args], capture_output=True, text=True, check=False
+  )
+
+
+def test_the_cluster_script_takes_no_folder_of_others(tmp_path):
+  (tmp_path / 'theirs').touch()
+  for what in ('start', 'stop'):
+    assert cluster_script(what, tmp_path).returncode == 1
+  assert [path.name for path in tmp_path.iterdir()] == ['theirs']
+
+
 @pytest.fixture(scope='module')
 def cluster():
   """Starts SLURM on this machine; returns the environment of its clients."""
   # Munged wants a folder that all users can reach, which pytest's are not.
-  with tempfile.TemporaryDirectory(prefix='lconv_jax_slurm_') as folder:
-    started = subprocess.run(
-      [CLUSTER, 'start', folder], capture_output=True, text=True, check=False
-    )
-    try:
-      if started.returncode:
-        pytest.skip(started.stderr.strip())
-      name, _, value = started.stdout.strip().partition('=')
-      yield {name.removeprefix('export '): value}
-    finally:
-      subprocess.run([CLUSTER, 'stop', folder], check=False)
+  folder = tempfile.mkdtemp(prefix='lconv_jax_slurm_')
+  started = cluster_script('start', folder)
+  try:
+    if started.returncode:
+      pytest.skip(started.stderr.strip())
+    name, _, value = started.stdout.strip().partition('=')
+    yield {name.removeprefix('export '): value}
+  finally:
+    stopped = cluster_script('stop', folder)
+    shutil.rmtree(folder, ignore_errors=True)
+  assert stopped.returncode == 0, stopped.stderr
 
 
 def ask(cluster, *command):
@@ -208,8 +223,9 @@ def test_an_array_of_points_of_which_one_fails(cluster, tmp_path):
     'def sweep(): return [{"optim.lr": lr} for lr in (0.1, 0.2, -1.0, 0.3)]\n'
   )
   root = tmp_path / 'a root'
-  job = submit(cluster, grid, f'--root={root}')
-  again = launch(grid, f'--root={root}', *TINY, env=cluster)
+  args = (grid, f'--root={root}', '--config.train.epochs=1')
+  job = submit(cluster, *args)
+  again = launch(*args, *TINY, env=cluster)
   assert again.stdout.startswith('4 points: 0 finished, 4 submitted before, 0')
   assert 'Submitted' not in again.stdout
   finish(cluster, root, job)
@@ -217,7 +233,7 @@ def test_an_array_of_points_of_which_one_fails(cluster, tmp_path):
   assert done == {f'lr={lr},seed=0' for lr in (0.1, 0.2, 0.3)}
   assert state(cluster, f'{job}_2') == 'JobState=FAILED'
   assert 'optim.lr=-1' in (root / 'logs' / '2.txt').read_text()
-  again = launch(grid, f'--root={root}', '--dry_run', *TINY, env=cluster)
+  again = launch(*args, '--dry_run', *TINY, env=cluster)
   assert '4 points: 3 finished, 0 submitted before, 1 left.' in again.stdout
   assert '#SBATCH --array=2\n' in again.stdout
 
