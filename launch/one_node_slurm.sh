@@ -4,9 +4,9 @@
 #   eval "$(launch/one_node_slurm.sh start [DIR])"
 #   launch/one_node_slurm.sh stop [DIR]
 #
-# Everything is below DIR (default: $TMPDIR/one_node_slurm), which all users must
-# be able to reach; /etc is left alone. Needs root and the package slurm-wlm of
-# Debian or Ubuntu.
+# Everything is below DIR (default: $TMPDIR/one_node_slurm), empty or new, where
+# all users can reach it; /etc is left alone. Stopping removes DIR. Needs root
+# and the package slurm-wlm of Debian or Ubuntu.
 set -euo pipefail
 
 main() {
