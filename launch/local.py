@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     '--at_once',
     type=errors.positive,
     default=0,
-    help='points side by side in one process; default: as many as fit into memory',
+    help='points side by side in one process; default: as many as fit',
   )
   args, whole = options.parse(parser, argv)
   root = pathlib.Path(args.root).expanduser()
