@@ -14,8 +14,9 @@ demo: venv
 	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
 	  --out=$(DEMO)
 
+# Files of tests in parallel, at most four: each takes some GB.
 test: venv lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
 
 # With PyTorch among the peers: make bench EXTRAS=test,bench
 bench: venv

@@ -13,6 +13,7 @@ TESTS = [
   'hypothesis',
   'pillow',
   'pytest',
+  'pytest-xdist',
   'ruff',
   'scikit-learn',
 ]
