@@ -118,8 +118,10 @@ def _train(
       for part in totals
     ]
     for run, row in zip(runs, rows, strict=True):
-      if not math.isfinite(row['train/loss']):
-        _stop(run, row, steps, display)
+      if not run.error and not math.isfinite(row['train/loss']):
+        _stop(run, row, steps)
+        if runs[1:]:
+          display.line(f'{run.folder.name}: {run.error}')
     if all(run.error for run in runs):
       return
     epoch_ends, finished = now % per_epoch == 0, now == total
@@ -141,15 +143,8 @@ def _train(
       _finish(run, trainer)
 
 
-def _stop(
-  run: Run,
-  row: dict[str, Any],
-  steps: tuple[int, int],
-  display: progress.Display,
-) -> None:
+def _stop(run: Run, row: dict[str, Any], steps: tuple[int, int]) -> None:
   """Notes that a run's loss is not finite."""
-  if run.error:
-    return
   run.error = errors.UsageError(
     f'The training loss is {row["train/loss"]} between steps {steps[0]} and '
     f'{steps[1]} (epoch {row["epoch"]:.2f}); {run.folder} keeps what it had '

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
 from lconv_jax import (
   checkpoint,
   data,
@@ -18,20 +17,12 @@ from lconv_jax import (
   train,
   trainer,
 )
+from tests import small
 
 
 def small_config(**fields):
-  c = base.base()
-  base.nlgp(c)
-  c.model.base_channels, c.model.dropout = 1, 0.2
-  c.data.augment = 'flip_crop'
-  c.data.nlgp.update({'train': 750, 'test': 150})
-  c.data.validation = 110
-  c.optim.update({'l1_conv': 2e-3, 'l1_fc': 1e-3, 'beta': 5.0})
-  c.train.batch_size, c.train.epochs = 64, 3
-  c.train.checkpoint_every_epochs = 1
-  c.update_from_flattened_dict(fields)
-  return c
+  fields = {'train.epochs': 3, 'train.checkpoint_every_epochs': 1, **fields}
+  return small.config(**fields)
 
 
 def points(**fields):

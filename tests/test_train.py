@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
 from lconv_jax import (
   checkpoint,
   data,
@@ -17,24 +16,12 @@ from lconv_jax import (
   train,
   trainer,
 )
-
-
-def small_config():
-  c = base.base()
-  base.nlgp(c)
-  c.model.base_channels, c.model.dropout = 1, 0.2
-  c.data.augment = 'flip_crop'
-  c.data.nlgp.update({'train': 750, 'test': 150})
-  c.data.validation = 110
-  c.optim.update({'l1_conv': 2e-3, 'l1_fc': 1e-3, 'beta': 5.0})
-  c.train.batch_size, c.train.epochs = 64, 4
-  c.train.checkpoint_every_epochs = 2
-  return c
+from tests import small
 
 
 @pytest.fixture
 def config():
-  return small_config()
+  return small.config()
 
 
 def final(folder):
@@ -54,7 +41,7 @@ def assert_same_run(a, b):
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
   folder = tmp_path_factory.mktemp('whole')
-  train.train_and_evaluate(small_config(), folder)
+  train.train_and_evaluate(small.config(), folder)
   return folder
 
 
