@@ -2,7 +2,7 @@
 
   python -m benchmarks.grid --out benchmarks/results/grid.json
   python -m benchmarks.grid --epochs 30 --singles 5   # the other 20 estimated
-  python -m benchmarks.grid --throughput              # one point, 5, 25; steps
+  python -m benchmarks.grid --throughput --net s_conv # steps alone, any net
 
 The 25 points of β-LASSO's grid without dropout, S-FC, CIFAR-10. Whole
 commands from start to end; both begin without compiled programs, and with
@@ -25,7 +25,7 @@ from benchmarks import interleave
 from configs import base
 from configs.grids import beta_lasso
 from launch import sweep
-from lconv_jax import cache, data, optim, trainer
+from lconv_jax import cache, data, models, optim, trainer
 
 CANDIDATES = ('side by side', 'one by one')
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
     folder = pathlib.Path(name)
     whole = points(args, folder)
     # Decoded here, as on any machine that has trained before.
-    if args.data != 'nlgp':
+    if args.data == 'cifar10':
       data.read(args.data, args.data_dir)
       shutil.copytree(cache.cache_dir(), folder / 'home' / 'lconv_jax')
     runs = commands(whole, folder, args.singles)
@@ -116,12 +116,12 @@ def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
 def throughput(args: argparse.Namespace) -> list[dict[str, Any]]:
   """Measures training steps of 1, 5 and 25 points in one program."""
   config = base.choose(base.base(), args.data)
-  config.model.base_channels = args.alpha
+  config.model.update({'name': args.net, 'base_channels': args.alpha})
   config.data.dir = args.data_dir
   dataset = data.load(config.data)
   built = trainer.setup(config, dataset)
-  calls, counts = {}, (1, 5, 25)
-  for count in counts:
+  calls = {}
+  for count in args.counts:
     hypers = []
     for point in beta_lasso.sweep()[: 2 * count : 2]:  # no dropout
       config.update_from_flattened_dict(point)
@@ -130,9 +130,9 @@ def throughput(args: argparse.Namespace) -> list[dict[str, Any]]:
     calls[f'{count} points'] = lambda t=t: t.train_until(t.step + _STEPS)
   timings = interleave.measure(calls, rounds=5, seconds=30.0)
   rows = interleave.rows(
-    timings, ['1 points'], data=args.data, alpha=args.alpha
+    timings, list(calls)[:1], net=args.net, data=args.data, alpha=args.alpha
   )
-  for row, count in zip(rows, counts, strict=True):
+  for row, count in zip(rows, args.counts, strict=True):
     images = count * _STEPS * config.train.batch_size
     row['images_per_second'] = images / row['median_s']
   return rows
@@ -150,15 +150,27 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument(
     '--singles', type=int, default=25, help='how many points run one by one'
   )
-  parser.add_argument('--data', choices=('cifar10', 'nlgp'), default='cifar10')
+  parser.add_argument(
+    '--data', default='cifar10', help='choices of the config; nlgp,smoke'
+  )
   parser.add_argument('--data_dir', default='')
   parser.add_argument('--throughput', action='store_true')
+  parser.add_argument(
+    '--counts',
+    type=int,
+    nargs='+',
+    default=[1, 5, 25],
+    help='of points, for --throughput',
+  )
+  parser.add_argument(
+    '--net', choices=models.NAMES, default='s_fc', help='for --throughput'
+  )
   args = parser.parse_args(argv)
   if args.throughput:
     rows = throughput(args)
     print('Images per second, of all points together:')
     cell = lambda row: f'{row["images_per_second"]:,.0f}'  # noqa: E731
-    print(interleave.table(rows, ('data', 'alpha'), cell))
+    print(interleave.table(rows, ('net', 'data', 'alpha'), cell))
   else:
     rows = whole_commands(args)
     print('Seconds (over side by side):')

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import augment as augment_benchmark
 from benchmarks import (
   floor,
+  grid,
   interleave,
   layer,
   local_conv,
@@ -411,3 +412,25 @@ def test_starts_are_measured(monkeypatch, tmp_path):
   first, later = json.loads((tmp_path / 'startup.json').read_text())['rows']
   assert (first['median_s'], later['median_s']) == (4.0, 2.0)
   assert first['ratios'] == {'later': 2.0}
+
+
+def test_a_grid_is_measured_against_single_runs(monkeypatch, tmp_path):
+  times, sizes = iter([10.0, 60.0, 14.0]), []
+
+  def seconds(commands, _):
+    sizes.append(len(commands))
+    return next(times)
+
+  monkeypatch.setattr(grid, 'seconds', seconds)
+  out = f'--out={tmp_path}/grid.json'
+  grid.main(['--data=nlgp,smoke', '--singles=5', out])
+  assert sizes == [1, 5, 1]
+  together, apart = json.loads((tmp_path / 'grid.json').read_text())['rows']
+  assert together['points'] == 25 and together['median_s'] == 12
+  assert apart['ratios'] == {'side by side': 25.0}  # 60 s are a fifth
+  monkeypatch.setattr(grid, '_STEPS', 2)
+  grid.main(['--data=nlgp,smoke', '--throughput', '--counts', '1', '2', out])
+  one, two = json.loads((tmp_path / 'grid.json').read_text())['rows']
+  for row, count in ((one, 1), (two, 2)):
+    speed = count * 2 * 128 / row['median_s']
+    assert row['images_per_second'] == pytest.approx(speed)
