@@ -2,7 +2,7 @@
 
   python -m benchmarks.grid --out benchmarks/results/grid.json
   python -m benchmarks.grid --epochs 30 --singles 5   # the other 20 estimated
-  python -m benchmarks.grid --throughput --net s_conv # steps alone, any net
+  python -m benchmarks.grid --throughput --nets s_conv:4 d_conv:2  # steps
 
 The 25 points of β-LASSO's grid without dropout, S-FC, CIFAR-10. Whole
 commands from start to end; both begin without compiled programs, and with
@@ -37,7 +37,7 @@ CONFIG = 'configs/s_fc.py'
 def sweep():
   return [p for p in beta_lasso.sweep() if not p['model.dropout']]
 """
-_STEPS = 20
+_STEPS = 10
 
 
 def points(args: argparse.Namespace, folder: pathlib.Path) -> sweep.Sweep:
@@ -113,13 +113,14 @@ def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
   )
 
 
-def throughput(args: argparse.Namespace) -> list[dict[str, Any]]:
-  """Measures training steps of 1, 5 and 25 points in one program."""
+def throughput(
+  args: argparse.Namespace, net: str, alpha: int
+) -> list[dict[str, Any]]:
+  """Measures training steps of some numbers of points in one program."""
   config = base.choose(base.base(), args.data)
-  config.model.update({'name': args.net, 'base_channels': args.alpha})
+  config.model.update({'name': net, 'base_channels': alpha})
   config.data.dir = args.data_dir
-  dataset = data.load(config.data)
-  built = trainer.setup(config, dataset)
+  built = trainer.setup(config, data.load(config.data))
   calls = {}
   for count in args.counts:
     hypers = []
@@ -130,12 +131,19 @@ def throughput(args: argparse.Namespace) -> list[dict[str, Any]]:
     calls[f'{count} points'] = lambda t=t: t.train_until(t.step + _STEPS)
   timings = interleave.measure(calls, rounds=5, seconds=30.0)
   rows = interleave.rows(
-    timings, list(calls)[:1], net=args.net, data=args.data, alpha=args.alpha
+    timings, list(calls)[:1], net=net, data=args.data, alpha=alpha
   )
   for row, count in zip(rows, args.counts, strict=True):
     images = count * _STEPS * config.train.batch_size
     row['images_per_second'] = images / row['median_s']
   return rows
+
+
+def _net(word: str) -> tuple[str, int]:
+  name, _, alpha = word.partition(':')
+  if name not in models.NAMES or not alpha.isdecimal():
+    raise argparse.ArgumentTypeError(f'{word!r} is no NET:α such as s_fc:1')
+  return name, int(alpha)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -163,11 +171,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     help='of points, for --throughput',
   )
   parser.add_argument(
-    '--net', choices=models.NAMES, default='s_fc', help='for --throughput'
+    '--nets',
+    type=_net,
+    nargs='+',
+    default=[('s_fc', 1)],
+    metavar='NET:α',
+    help='for --throughput',
   )
   args = parser.parse_args(argv)
   if args.throughput:
-    rows = throughput(args)
+    rows = []
+    for net, alpha in args.nets:
+      rows += throughput(args, net, alpha)
     print('Images per second, of all points together:')
     cell = lambda row: f'{row["images_per_second"]:,.0f}'  # noqa: E731
     print(interleave.table(rows, ('net', 'data', 'alpha'), cell))
