@@ -25,6 +25,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.augment --out=benchmarks/results/augment.json
 	$(BIN)/python -m benchmarks.startup --out=benchmarks/results/startup.json
 	$(BIN)/python -m benchmarks.loop --out=benchmarks/results/loop.json
+	$(BIN)/python -m benchmarks.grid --out=benchmarks/results/grid.json
 	$(BIN)/python -m benchmarks.floor
 
 # On an NVIDIA GPU: make gpu EXTRAS=test,cuda12
