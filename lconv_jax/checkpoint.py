@@ -99,8 +99,13 @@ class Checkpoints:
 
 def exists(workdir: str | pathlib.Path) -> bool:
   """Returns whether a run folder holds a checkpoint, not only half of one."""
+  return newest(workdir) >= 0
+
+
+def newest(workdir: str | pathlib.Path) -> int:
+  """Returns the step of a run folder's newest checkpoint; -1: there is none."""
   folders = pathlib.Path(workdir, FOLDER).glob('*')
-  return any(folder.name.isdigit() for folder in folders)
+  return max((int(f.name) for f in folders if f.name.isdigit()), default=-1)
 
 
 def load_net(

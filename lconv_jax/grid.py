@@ -3,8 +3,7 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import ml_collections
@@ -14,17 +13,6 @@ from lconv_jax.trainer import DoesNotFit, Setup, Trainer, setup
 
 # Numbers that are left out of the program where they are 0.
 _SWITCHES = ('optim.momentum', 'model.dropout')
-
-
-class _Member(NamedTuple):
-  """A point of the grid whose folder is open."""
-
-  one: loop.Run
-  saved: checkpoint.Checkpoint | None
-
-  @property
-  def step(self) -> int:
-    return int(self.saved.state.step) if self.saved else 0
 
 
 def train_all(
@@ -125,36 +113,68 @@ def _group(
     for name, config in configs.items():
       try:
         folder = stack.enter_context(run.open_folder(root / name, config))
-        checkpoints = checkpoint.Checkpoints(folder)
-        stack.callback(checkpoints.close)
-        one = loop.Run(config, folder, checkpoints)
-        member = _Member(one, train.restore(one, built))
       except errors.UsageError as e:
         failed[name] = e
       else:
-        by_step.setdefault(member.step, []).append(member)
-    config = next(iter(configs.values()))
-    if not at_once and _gains_nothing(config):
-      at_once = 1
-    for members in by_step.values():
-      waiting = list(_parts(members, at_once or len(members)))
-      while waiting:
-        part = waiting.pop(0)
-        try:
-          _train(part, root, built, dataset)
-        except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
-          fits = 'RESOURCE_EXHAUSTED' not in str(e)
-          if len(part) == 1 or (fits and not isinstance(e, DoesNotFit)):
-            raise
-          print(f'{errors.one_line(e)[:200]} Half of them at a time, then.')
-          waiting[:0] = _parts(part, -(-len(part) // 2))
-        except errors.UsageError as e:
-          for member in part:
-            if not (member.one.error or run.done(member.one.folder)):
-              member.one.error = e
-              run.write_error(member.one.folder, e)
-        failed |= {m.one.folder.name: m.one.error for m in part if m.one.error}
-  return failed
+        checkpoints = checkpoint.Checkpoints(folder)
+        stack.callback(checkpoints.close)
+        one = loop.Run(config, folder, checkpoints)
+        by_step.setdefault(checkpoint.newest(folder), []).append(one)
+    runs = [one for members in by_step.values() for one in members]
+    if not at_once:
+      at_once = 1 if _gains_nothing(config) else len(runs)
+    waiting = [p for m in by_step.values() for p in _parts(m, at_once)]
+    while waiting:
+      waiting[:1] = _train(waiting[0], root, built, dataset)
+  return failed | {one.folder.name: one.error for one in runs if one.error}
+
+
+def _train(
+  runs: Sequence[loop.Run],
+  root: pathlib.Path,
+  built: Setup,
+  dataset: data.Dataset,
+) -> list[Sequence[loop.Run]]:
+  """Trains runs, or returns the parts in which they are to be trained."""
+  by_step = {}
+  for one in runs:
+    with _failing([one]):
+      saved = train.restore(one, built)
+      step = int(saved.state.step) if saved else 0
+      by_step.setdefault(step, []).append((one, saved))
+  if len(by_step) != 1:  # a newest checkpoint was damaged
+    return [[one for one, _ in members] for members in by_step.values()]
+  ((step, members),) = by_step.items()
+  runs, saved = zip(*members, strict=True)
+  config = runs[0].config
+  hypers = [optim.Hyper.from_config(one.config) for one in runs]
+  try:
+    with _failing(runs):
+      trainer = Trainer(built, saved if step else (), hypers)
+      if config.train.init_from and not step:
+        train.warm(trainer, runs, dataset)
+      where = root if runs[1:] else runs[0].folder
+      print(train.headline(config, trainer, where), flush=True)
+      loop.train(runs, trainer, where)
+  except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
+    full = isinstance(e, DoesNotFit) or 'RESOURCE_EXHAUSTED' in str(e)
+    if not (full and runs[1:]):
+      raise
+    print(f'{errors.one_line(e)[:200]} Half of them at a time, then.')
+    return list(_parts(runs, -(-len(runs) // 2)))
+  return []
+
+
+@contextlib.contextmanager
+def _failing(runs: Sequence[loop.Run]) -> Iterator[None]:
+  """Turns a UsageError into that of each run that is not finished."""
+  try:
+    yield
+  except errors.UsageError as e:
+    for one in runs:
+      if not (one.error or run.done(one.folder)):
+        one.error = e
+        run.write_error(one.folder, e)
 
 
 def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
@@ -163,28 +183,6 @@ def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
   return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
 
 
-def _parts(
-  members: Sequence[_Member], size: int
-) -> Iterable[Sequence[_Member]]:
-  for start in range(0, len(members), size):
-    yield members[start : start + size]
-
-
-def _train(
-  members: Sequence[_Member],
-  root: pathlib.Path,
-  built: Setup,
-  dataset: data.Dataset,
-) -> None:
-  runs = [member.one for member in members]
-  config = runs[0].config
-  trainer = Trainer(
-    built,
-    [member.saved for member in members if member.saved],
-    [optim.Hyper.from_config(one.config) for one in runs],
-  )
-  if config.train.init_from and not trainer.step:
-    train.warm(trainer, runs, dataset)
-  where = root if runs[1:] else runs[0].folder
-  print(train.headline(config, trainer, where), flush=True)
-  loop.train(runs, trainer, where)
+def _parts(runs: Sequence[loop.Run], size: int) -> Iterator[Sequence[loop.Run]]:
+  for start in range(0, len(runs), size):
+    yield runs[start : start + size]

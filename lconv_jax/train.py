@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -135,7 +136,9 @@ def restore(one: loop.Run, built: Setup) -> checkpoint.Checkpoint | None:
   return checkpoint.Checkpoint(state, best, one.best_row)
 
 
-def warm(trainer: Trainer, runs: list[loop.Run], dataset: data.Dataset) -> None:
+def warm(
+  trainer: Trainer, runs: Sequence[loop.Run], dataset: data.Dataset
+) -> None:
   """Lets runs that begin start from the net of `config.train.init_from`."""
   net, config = None, runs[0].config
   with hosts.together():

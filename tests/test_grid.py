@@ -203,6 +203,30 @@ def test_points_that_were_saved_at_different_steps_continue(
     )
 
 
+def test_a_damaged_checkpoint_holds_up_nobody_else(
+  tmp_path, monkeypatch, capsys
+):
+  configs = {name: points()[name] for name in ('plain', 'sparse', 'dropout')}
+  interrupt_at(monkeypatch, 20)
+  with pytest.raises(interrupt.Interrupted):
+    grid.train_all(configs, tmp_path)
+  newest = tmp_path / 'plain' / checkpoint.FOLDER / '20'
+  for path in newest.rglob('manifest.ocdbt'):
+    path.write_bytes(b'')
+  assert grid.train_all(configs, tmp_path) == {}
+  out = capsys.readouterr().out
+  assert '2 runs side by side' in out and 'continues after step 20' in out
+  assert 'plain: continues after step 10' in out
+  # None left: the point fails, and the others go on.
+  for name in ('plain', 'sparse'):
+    (tmp_path / name / 'done.json').unlink()
+  for path in (tmp_path / 'plain').rglob('manifest.ocdbt'):
+    path.write_bytes(b'')
+  failed = grid.train_all(configs, tmp_path)
+  assert failed.keys() == {'plain'} and 'can be read' in str(failed['plain'])
+  assert run.done(tmp_path / 'sparse')
+
+
 def test_a_single_run_continues_a_point_and_a_grid_a_single_run(
   tmp_path, monkeypatch, capsys
 ):
