@@ -7,6 +7,7 @@ import errno
 import faulthandler
 import os
 import pathlib
+import re
 import runpy
 import sys
 
@@ -88,6 +89,8 @@ def main(argv: list[str]) -> None:
     if FLAGS.grid:
       _train_grid(workdir)
       return
+    if FLAGS.seeds or FLAGS.at_once:
+      sys.exit('error: --seeds and --at_once are for --grid.')
     train.train_and_evaluate(FLAGS.config, workdir)
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():
@@ -184,9 +187,16 @@ def _value_of(flag: str, argv: list[str]) -> str:
 
 def _overrides(argv: list[str]) -> dict[str, str]:
   """Returns the fields that --config.FIELD=VALUE sets, and their values."""
-  words = (word.partition('=')[0] for word in argv)
-  flags = [word for word in words if word.startswith('--config.')]
-  return {f.removeprefix('--config.'): _value_of(f, argv) for f in flags}
+  found = {}
+  for word in argv:
+    if re.match(r'--?(no)?config\.', word):
+      field, is_set, value = word.removeprefix('--config.').partition('=')
+      if not is_set or not word.startswith('--config.'):
+        raise errors.UsageError(
+          f'With --grid, fields are set by --config.FIELD=VALUE, not by {word}.'
+        )
+      found[field] = value
+  return found
 
 
 def _fields(config: object, prefix: str = '') -> list[str]:

@@ -29,6 +29,9 @@ from launch.status import State
 from lconv_jax import errors, run
 
 _LOOK = 0.5  # seconds between two looks at the processes
+# A terminal that is closed sends the last one.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SAME = 1.0  # SLURM sends SIGTERM twice within milliseconds
 _SHOW = 2.0  # seconds between two looks at the run folders
 
 
@@ -40,6 +43,7 @@ class Launcher:
     self.root, self.whole = root, whole
     self.failed: dict[str, str] = {}  # why, by the point's name
     self.received: signal.Signals | None = None
+    self._when = 0.0
     self._processes: dict[subprocess.Popen, str] = {}  # and their names
     self._console = rich.console.Console()
     self._live: rich.live.Live | None = None
@@ -58,9 +62,7 @@ class Launcher:
   @contextlib.contextmanager
   def working(self) -> Iterator[None]:
     """Shows the table, and passes signals on, while processes run."""
-    previous = {
-      s: signal.signal(s, self._stop) for s in (signal.SIGTERM, signal.SIGINT)
-    }
+    previous = {s: signal.signal(s, self._stop) for s in _SIGNALS}
     if self._console.is_terminal:
       self._live = rich.live.Live(console=self._console, auto_refresh=False)
       self._live.start()
@@ -92,6 +94,8 @@ class Launcher:
         start_new_session=True,  # Ctrl-C is for us alone, who pass it on
       )
     self._processes[process] = name
+    if self.received:  # between the two lines above
+      process.terminate()
     return process
 
   def look(self) -> list[subprocess.Popen]:
@@ -111,8 +115,10 @@ class Launcher:
 
   def _stop(self, number: int, frame: FrameType | None) -> None:
     """Lets processes save; the second signal kills them."""
-    again = self.received is not None
-    self.received = signal.Signals(number)
+    now = time.monotonic()
+    if self.received is None:
+      self.received, self._when = signal.Signals(number), now
+    again = now - self._when > _SAME
     for process in self._processes:
       with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGKILL if again else signal.SIGTERM)
@@ -200,13 +206,16 @@ def main(argv: Sequence[str] | None = None) -> None:
   root = pathlib.Path(args.root).expanduser()
   launcher = Launcher(root, whole)
   apart = args.jobs > 0 or args.gpus
-  if args.dry_run:
-    _print_commands(launcher, args, apart)
-    return
   with contextlib.ExitStack() as stack:
     try:
-      sweep.claim(root, whole, run.FREE)
+      sweep.merge(root, whole, run.FREE)
+      if args.dry_run:
+        _print_commands(launcher, args, apart)
+        return
       stack.enter_context(sweep.only(root, '.launcher.lock'))
+      with sweep.only(root, together.LOCK):
+        pass  # nor is there a main.py --grid, which a launcher left behind
+      sweep.claim(root, whole, run.FREE)
     except ValueError as e:
       sys.exit(f'error: {e}')
     stack.enter_context(launcher.working())

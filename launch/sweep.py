@@ -51,7 +51,10 @@ def expand(
   config, overrides = config or own, dict(overrides or {})
   built = _config(config)
   if seeds is None:
-    seeds = [int(overrides.get('seed', built.seed))]
+    seed = overrides.get('seed', str(built.seed))
+    if not seed.isdecimal():
+      raise ValueError(f'--config.seed={seed} is no number of 0 or more.')
+    seeds = [int(seed)]
   elif 'seed' in overrides or any('seed' in point for point in points):
     raise ValueError(
       f'The seed is set more than once; leave out --config.seed, or --seeds '
@@ -62,6 +65,8 @@ def expand(
     _check(grid, i, point, fields, config)
   _no_conflict(grid, points, overrides, fields)
   points = [{'seed': s, **point} for point in points for s in seeds]
+  if not points:
+    raise ValueError(f'{grid} has no points, or --seeds is empty.')
   names = _names(points, list(fields))
   if twice := {name for name in names if names.count(name) > 1}:
     raise ValueError(f'{grid} has {min(twice)} more than once.')
@@ -103,12 +108,17 @@ def read(root: str | pathlib.Path) -> Sweep:
   """
   path = pathlib.Path(root) / _FILE
   try:
-    return Sweep(**json.loads(path.read_text(encoding='utf-8')))
+    found = Sweep(**json.loads(path.read_text(encoding='utf-8')))
   except (OSError, ValueError, TypeError) as e:
     raise ValueError(
       f'{root} holds no grid: it has no {_FILE} that can be read; give the '
       '--root of a launcher.'
     ) from e
+  points = {  # JSON has no tuples
+    name: {k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}
+    for name, p in found.points.items()
+  }
+  return found._replace(points=points)
 
 
 def merge(
@@ -180,13 +190,21 @@ def only(root: str | pathlib.Path, lock: str) -> Iterator[None]:
   """Keeps a second process of the same kind away from a root.
 
   Args:
-    root: a folder that exists.
+    root: the folder of all runs.
     lock: the lock's file name.
 
   Raises:
-    ValueError: there is another one.
+    ValueError: there is another one, or the folder cannot be written.
   """
-  with (pathlib.Path(root) / lock).open('w') as f:
+  path = pathlib.Path(root).expanduser() / lock
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    f = path.open('w')
+  except OSError as e:
+    raise ValueError(
+      f'--root={root} cannot be written ({e.strerror}); choose another.'
+    ) from e
+  with f:
     try:
       fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as e:

@@ -9,6 +9,7 @@ import ml_collections
 from launch import sweep
 from lconv_jax import errors, grid, run
 
+LOCK = '.lock'  # in the root: held while points train
 FAILED = 'failed.json'  # in the root: why points failed, by name
 
 
@@ -45,8 +46,9 @@ def train(
   with contextlib.ExitStack() as stack:
     try:
       whole = sweep.expand(spec, config_file, overrides, numbers)
+      sweep.merge(root, whole, run.FREE)
+      stack.enter_context(sweep.only(root, LOCK))
       sweep.claim(root, whole, run.FREE)
-      stack.enter_context(sweep.only(root, '.lock'))
     except ValueError as e:
       raise errors.UsageError(str(e)) from e
     configs = {}

@@ -8,7 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import jax
 import ml_collections
 
-from lconv_jax import checkpoint, data, errors, hosts, loop, optim, run, train
+from lconv_jax import (
+  checkpoint,
+  data,
+  errors,
+  hosts,
+  interrupt,
+  loop,
+  optim,
+  run,
+  train,
+)
 from lconv_jax.trainer import DoesNotFit, Setup, Trainer, setup
 
 # Numbers that are left out of the program where they are 0.
@@ -54,11 +64,13 @@ def train_all(
           'config.train.epochs=0 evaluates a single run; give its folder as '
           '--workdir, without a grid.'
         )
+      if run.done(root / name):
+        run.agree(root / name, config)
+        finished += 1
+        continue
     except errors.UsageError as e:
       failed[name] = e
-      continue
-    if run.done(root / name):
-      finished += 1
+      _leave_word(root / name, e)
     else:
       groups.setdefault(_program_of(config), {})[name] = config
   left = sum(map(len, groups.values()))
@@ -76,9 +88,19 @@ def train_all(
       built = setup(config, dataset)
     except errors.UsageError as e:
       failed |= dict.fromkeys(group, e)
+      for name in group:
+        _leave_word(root / name, e)
     else:
       failed |= _group(group, root, built, dataset, at_once)
   return failed
+
+
+def _leave_word(folder: pathlib.Path, error: errors.UsageError) -> None:
+  """Says in a folder why its run does not begin."""
+  if not (run.in_use(folder) or run.done(folder)):
+    with contextlib.suppress(OSError):
+      folder.mkdir(parents=True, exist_ok=True)
+    run.write_error(folder, error)
 
 
 def _program_of(config: ml_collections.ConfigDict) -> str:
@@ -138,6 +160,7 @@ def _train(
   """Trains runs, or returns the parts in which they are to be trained."""
   by_step = {}
   for one in runs:
+    one.best_row = {}  # of an attempt that did not fit
     with _failing([one]):
       saved = train.restore(one, built)
       step = int(saved.state.step) if saved else 0
@@ -155,11 +178,22 @@ def _train(
         train.warm(trainer, runs, dataset)
       where = root if runs[1:] else runs[0].folder
       print(train.headline(config, trainer, where), flush=True)
-      loop.train(runs, trainer, where)
+      if received := loop.train(runs, trainer, where):
+        raise interrupt.Interrupted(
+          received,
+          f'{received.name}: what was training in {root} is finished; the same '
+          'command continues with the rest.',
+        )
   except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
     full = isinstance(e, DoesNotFit) or 'RESOURCE_EXHAUSTED' in str(e)
-    if not (full and runs[1:]):
+    if not full:
       raise
+    if not runs[1:]:
+      with _failing(runs):
+        raise errors.UsageError(
+          f'It does not fit into memory ({errors.one_line(e)[:200]}).'
+        ) from e
+      return []
     print(f'{errors.one_line(e)[:200]} Half of them at a time, then.')
     return list(_parts(runs, -(-len(runs) // 2)))
   return []

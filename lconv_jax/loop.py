@@ -47,7 +47,9 @@ class Run:
     return better
 
 
-def train(runs: Sequence[Run], trainer: Trainer, where: pathlib.Path) -> None:
+def train(
+  runs: Sequence[Run], trainer: Trainer, where: pathlib.Path
+) -> signal.Signals | None:
   """Trains runs to their end; each that gets there has a done.json.
 
   One whose loss is not finite has an `error`, and the others go on.
@@ -56,6 +58,9 @@ def train(runs: Sequence[Run], trainer: Trainer, where: pathlib.Path) -> None:
     runs: they differ in what `optim.Hyper` holds, and in nothing else.
     trainer: at the step where they begin.
     where: what to name when all of them are meant.
+
+  Returns:
+    A signal that came when there was nothing left to interrupt.
 
   Raises:
     UsageError: something that the user can mend.
@@ -70,7 +75,9 @@ def train(runs: Sequence[Run], trainer: Trainer, where: pathlib.Path) -> None:
           else metrics.Silent()
         )
       stack.callback(run.writer.close)
-    _train(runs, trainer, where, stack.enter_context(interrupt.Watch()))
+    watch = stack.enter_context(interrupt.Watch())
+    _train(runs, trainer, where, watch)
+    return watch.received
 
 
 def _train(

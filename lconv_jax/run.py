@@ -87,12 +87,13 @@ def open_folder(
     lock.truncate(0)  # for whoever asks whether the run goes on
     lock.write(f'{platform.node()} {os.getpid()}')
     lock.flush()
-    _agree(folder, config)
+    agree(folder, config)
     (folder / ERROR).unlink(missing_ok=True)
     try:
       yield folder
     except Exception as e:
-      if not isinstance(e, interrupt.Interrupted):
+      known = (folder / ERROR).exists() or done(folder)
+      if not (isinstance(e, interrupt.Interrupted) or known):
         write_error(folder, e)
       raise
     finally:
@@ -121,6 +122,38 @@ def write_error(folder: pathlib.Path, error: Exception) -> None:
   with contextlib.suppress(OSError):  # as the disk may be what is full
     text = f'{errors.one_line(error) or type(error).__name__}\n'
     (folder / ERROR).write_text(text, encoding='utf-8')
+
+
+def agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Writes a new run's config; compares it with that of one that has begun.
+
+  Raises:
+    UsageError: the folder holds a run of another config.
+  """
+  path = folder / 'config.json'
+  new = json.loads(json.dumps(config.to_dict()))
+  old = read_json(path)
+  if not _begun(folder):
+    write_json(path, {**new, 'environment': environment()})
+    return
+  if old is None:
+    raise errors.UsageError(
+      f'{folder} holds a run whose config.json is missing or damaged; put it '
+      'back, or choose another --workdir.'
+    )
+  before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
+  free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
+  before = {**BEFORE, **before}
+  differ = [
+    f'{k}={before[k]!r}, now {now.get(k)!r}'
+    for k in sorted(before)
+    if before[k] != now.get(k) and not k.startswith(('environment.', *free))
+  ]
+  if differ:
+    raise errors.UsageError(
+      f'{folder} holds a run of another config ({"; ".join(differ)}): choose '
+      'another --workdir, or repeat its settings to continue it.'
+    )
 
 
 def done(folder: pathlib.Path) -> dict[str, Any] | None:
@@ -160,33 +193,6 @@ def environment() -> dict[str, Any]:
     'python': platform.python_version(),
     **{name: importlib.metadata.version(name) for name in packages},
   }
-
-
-def _agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
-  path = folder / 'config.json'
-  new = json.loads(json.dumps(config.to_dict()))
-  old = read_json(path)
-  if not _begun(folder):
-    write_json(path, {**new, 'environment': environment()})
-    return
-  if old is None:
-    raise errors.UsageError(
-      f'{folder} holds a run whose config.json is missing or damaged; put it '
-      'back, or choose another --workdir.'
-    )
-  before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
-  free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
-  before = {**BEFORE, **before}
-  differ = [
-    f'{k}={before[k]!r}, now {now.get(k)!r}'
-    for k in sorted(before)
-    if before[k] != now.get(k) and not k.startswith(('environment.', *free))
-  ]
-  if differ:
-    raise errors.UsageError(
-      f'{folder} holds a run of another config ({"; ".join(differ)}): choose '
-      'another --workdir, or repeat its settings to continue it.'
-    )
 
 
 def _begun(folder: pathlib.Path) -> bool:

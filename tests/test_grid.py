@@ -104,6 +104,10 @@ def assert_close_but_for_cuts(one, other, tolerance, level):
       1e-4,
     ),
     ({'precision': 'float16'}, 5e-3),
+    (
+      {'data.augment': 'fast_autoaugment', 'data.nlgp.channels': 3},
+      1e-4,
+    ),
   ],
 )
 def test_five_steps_side_by_side_are_those_of_single_runs(fields, tolerance):
@@ -168,6 +172,21 @@ def test_an_interrupted_grid_continues_to_the_same_bits(
   assert grid.train_all(points(), tmp_path) == {}
   for name in points():
     assert_same_files(whole / name, tmp_path / name)
+
+
+def test_a_signal_at_the_end_of_a_group_stops_the_next(tmp_path, monkeypatch):
+  configs = {
+    'first': small_config(**{'train.epochs': 1}),
+    'second': small_config(**{'train.epochs': 1, 'model.dropout': 0.0}),
+  }
+  interrupt_at(monkeypatch, 10)
+  with pytest.raises(interrupt.Interrupted, match='continues with the rest'):
+    grid.train_all(configs, tmp_path)
+  assert run.done(tmp_path / 'first') and not run.done(tmp_path / 'second')
+  configs['first'].optim.lr = 0.5
+  failed = grid.train_all(configs, tmp_path)
+  assert failed.keys() == {'first'} and 'another config' in str(failed['first'])
+  assert run.done(tmp_path / 'second')
 
 
 class Killed(BaseException):

@@ -145,6 +145,20 @@ def test_a_grid_of_ones_own(tmp_path):
   path.write_text('def sweep(): return []')
   with pytest.raises(ValueError, match='no grid: it has no CONFIG'):
     sweep.expand(str(path))
+  for text, hint in (
+    ('def sweep(: pass', 'SyntaxError'),
+    ('CONFIG = ""\ndef sweep(): return [1]', 'a list of dicts'),
+    ('CONFIG = ""\ndef sweep(): return 1 / 0', 'ZeroDivisionError'),
+  ):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=hint):
+      sweep.expand(str(path))
+  path.write_text(
+    'CONFIG = "configs/s_fc.py"\n'
+    'def sweep(): return [{"data.nlgp.xi": x} for x in ((1., 2.), (3., 4.))]'
+  )
+  for _ in range(2):  # JSON has no tuples
+    sweep.claim(tmp_path / 'root', sweep.expand(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -158,6 +172,8 @@ def test_a_grid_of_ones_own(tmp_path):
     (('sgd', None, {'optim.lrr': '1'}), 'Did you mean optim.lr'),
     (('sgd', None, {'seed': '1'}, [1]), 'seed is set more than once'),
     (('sgd', None, None, [1, 1]), 'more than once'),
+    (('sgd', None, None, []), 'no points'),
+    (('sgd', None, {'seed': 'a'}), 'seed=a is no number'),
   ],
 )
 def test_bad_input_is_one_sentence(args, hint):

@@ -44,7 +44,8 @@ MAY_IMPORT = {
     'run', 'trainer', 'warm_start',
   },
   'grid': {
-    'checkpoint', 'data', 'hosts', 'loop', 'optim', 'run', 'train', 'trainer',
+    'checkpoint', 'data', 'hosts', 'interrupt', 'loop', 'optim', 'run', 'train',
+    'trainer',
   },
   'report': {
     'checkpoint', 'figures', 'locality', 'metrics', 'models', 'run',

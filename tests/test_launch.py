@@ -150,6 +150,14 @@ def test_when_the_shared_process_dies_points_train_by_themselves(
   assert all(run.done(root / name) for name in names(root))
 
 
+def test_what_a_killed_launcher_left_behind_is_not_disturbed(grid, tmp_path):
+  root = tmp_path / 'root'
+  with sweep.only(root, '.lock'):
+    code, _, err = finish(local(grid, f'--root={root}'))
+  assert code == 1 and 'Another launcher is at work' in err
+  assert not (root / 'logs').exists() and not (root / 'grid.json').exists()
+
+
 def test_a_dry_run_prints_commands_and_leaves_nothing(grid, tmp_path):
   root = tmp_path / 'root'
   code, out, _ = finish(local(grid, f'--root={root}', '--dry_run'))
@@ -166,6 +174,9 @@ def test_main_trains_a_grid_and_says_what_is_wrong(grid, tmp_path):
     (['--grid=sgdd'], 'Did you mean sgd'),
     ([f'--grid={grid}', '--config.optim.lr=1'], 'sets optim.lr itself'),
     (['--grid=sgd', '--seeds=a'], 'no list such as 0,1,2'),
+    (['--grid=sgd', '--seeds='], 'has no points'),
+    (['--grid=sgd', '--noconfig.data.flip'], 'by --config.FIELD=VALUE'),
+    (['--seeds=0,1'], 'are for --grid'),
   ):
     words = (config, f'--workdir={tmp_path}/root', *more)
     code, _, err = finish(start(('main.py',), *words))

@@ -59,14 +59,23 @@ def load(grid: str) -> tuple[str, list[Point]]:
   if variant not in variants:
     valid = ', '.join(f'{name}:{v}' if v else name for v in variants)
     raise ValueError(f'grid {grid!r} does not exist. Valid: {valid}.')
-  return content['CONFIG'], variants[variant]()
+  try:
+    points = list(variants[variant]())
+  except Exception as e:  # of a user's own grid
+    raise ValueError(f'grid {grid}: {e!r}') from e
+  if not all(isinstance(point, dict) for point in points):
+    raise ValueError(f'sweep() of {grid} must return a list of dicts.')
+  return content['CONFIG'], points
 
 
 def _content(name: str) -> dict[str, Any]:
   if name in NAMES:
     return vars(importlib.import_module(f'configs.grids.{name}'))
   if name.endswith('.py') and pathlib.Path(name).is_file():
-    content = runpy.run_path(name)
+    try:
+      content = runpy.run_path(name)
+    except Exception as e:  # whatever is wrong with it
+      raise ValueError(f'{name}: {e!r}') from e
     if missing := {'CONFIG', 'sweep'} - content.keys():
       raise ValueError(
         f'{name} is no grid: it has no {" and no ".join(sorted(missing))}; '
