@@ -234,8 +234,8 @@ def _conclude(launcher: Launcher) -> None:
       'the others are saved; the same command continues.'
     )
     sys.exit(128 + launcher.received)
-  for name, why in launcher.failed.items():
-    print(f'failed: {name}: {why}', file=sys.stderr)
+  for line in together.why(launcher.failed):
+    print(f'failed: {line}', file=sys.stderr)
   if launcher.failed:
     sys.exit(
       f'error: {len(launcher.failed)} of {total} points failed, {finished} are '

@@ -13,6 +13,21 @@ LOCK = '.lock'  # in the root: held while points train
 FAILED = 'failed.json'  # in the root: why points failed, by name
 
 
+def why(failed: Mapping[str, str]) -> list[str]:
+  """Returns a line for each reason, with the points that it stopped.
+
+  Args:
+    failed: the reasons, by the points' names.
+  """
+  by_reason = {}
+  for name, reason in failed.items():
+    by_reason.setdefault(reason, []).append(name)
+  return [
+    f'{names[0]}{f" and {len(names) - 1} more" if names[1:] else ""}: {reason}'
+    for reason, names in by_reason.items()
+  ]
+
+
 def train(
   config: ml_collections.ConfigDict,
   spec: str,
@@ -60,10 +75,10 @@ def train(
     reasons = {name: str(e) for name, e in failed.items()}
     run.write_json(root / FAILED, reasons)
   if failed:
-    lines = '\n'.join(f'  {name}: {why}' for name, why in reasons.items())
+    others = ', the others are finished' if len(failed) < len(configs) else ''
+    lines = ''.join(f'\n  {line}' for line in why(reasons))
     raise errors.UsageError(
-      f'{len(failed)} of {len(configs)} points failed, the others are '
-      f'finished:\n{lines}'
+      f'{len(failed)} of {len(configs)} points failed{others}:{lines}'
     )
   print(
     f'All {len(configs)} points are finished; python -m launch.select {root} '

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from launch import point, select, status, sweep
+from launch import point, select, status, sweep, together
 from launch.status import State
 from lconv_jax import run
 
@@ -182,6 +182,11 @@ def test_main_trains_a_grid_and_says_what_is_wrong(grid, tmp_path):
     code, _, err = finish(start(('main.py',), *words))
     assert code == 1 and hint in err and 'Traceback' not in err
   assert not (tmp_path / 'root').exists()
+
+
+def test_a_reason_that_points_share_is_said_once():
+  failed = {'a': 'no data', 'b': 'no luck', 'c': 'no data', 'd': 'no data'}
+  assert together.why(failed) == ['a and 2 more: no data', 'b: no luck']
 
 
 def test_one_point_starts_from_the_root(tmp_path, monkeypatch):
