@@ -6,6 +6,14 @@ import pytest
 from lconv_jax import interrupt
 
 
+@pytest.fixture(autouse=True)
+def default_sigint():
+  # A shell that starts the tests in the background lets SIGINT be ignored.
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
 def test_signals_that_come_together_are_one_and_a_later_one_acts(monkeypatch):
   with interrupt.Watch() as watch:
     signal.raise_signal(signal.SIGTERM)
