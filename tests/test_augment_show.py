@@ -63,11 +63,11 @@ def test_the_same_seed_shows_the_same():
 def test_a_sheet_shows_every_image_and_label(monkeypatch):
   seen = []
 
-  def save(fig, path):
+  def save(fig, path, caption=None):
     seen.append(fig)
     return path, path
 
-  monkeypatch.setattr(figures, '_save', save)
+  monkeypatch.setattr(figures.style, 'save', save)
   x = jax.random.bits(jax.random.key(0), (2, 3, 4, 5, 3), 'uint8')
   labels = [['a', 'b', 'c'], ['d\ne', 'f', 'g']]
   figures.contact_sheet(np.asarray(x), labels, pathlib.Path('unused'))

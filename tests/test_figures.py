@@ -26,11 +26,11 @@ def drawn(monkeypatch):
   """The figures that were drawn, instead of files."""
   result = []
 
-  def save(fig, path):
+  def save(fig, path, caption=None):
     result.append(fig)
     return path, path
 
-  monkeypatch.setattr(figures, '_save', save)
+  monkeypatch.setattr(figures.style, 'save', save)
   return result
 
 
@@ -57,9 +57,9 @@ def test_every_weight_is_the_same_whole_number_of_dots(tmp_path):
     [('', weights.reshape(-1, 1))], GREY, tmp_path / 'f.png', rows=1, cols=1
   )
   dots = image.imread(png)[..., :3]
-  zoom = round(640 / 18)
-  body = dots[: round(-0.5 * 200)]  # without the scale's own red and blue
-  for colour in figures._WEIGHTS(np.array([0.0, 1.0]))[:, :3]:
+  zoom = int(3.5 / 1.1 * 200 / 18)
+  body = dots[: round(-0.38 * 200)]  # without the scale's own red and blue
+  for colour in figures.style.WEIGHTS(np.array([0.0, 1.0]))[:, :3]:
     y, x = np.nonzero((np.abs(body - colour) < 0.01).all(axis=-1))
     assert np.ptp(y) == np.ptp(x) == zoom - 1
     assert len(y) == zoom**2
@@ -69,14 +69,14 @@ def test_zero_is_neutral_and_each_filter_fills_its_own_scale():
   filters = np.zeros((3, 1, 2, 3), np.float32)
   filters[0, 0, 0] = 2, 0, -2
   filters[1, 0, 0] = 1e-6, 0, 0
-  got = figures._paint(filters)
+  got = figures.filters._paint(filters)
   np.testing.assert_allclose(got[:, 0, 1], 0.5)
   np.testing.assert_allclose(got[0, 0, 0], [1, 0.5, 0])
   np.testing.assert_allclose(got[1, 0, 0], [1, 0.5, 0.5])
   np.testing.assert_allclose(got[2], 0.5)
 
   grey = np.array([[[[-3.0], [0.0], [3.0]]]])
-  blue, white, red = figures._paint(grey)[0, 0]
+  blue, white, red = figures.filters._paint(grey)[0, 0]
   assert blue[2] > 2 * blue[0]
   assert red[0] > 2 * red[2]
   assert white.min() > 0.95
@@ -84,20 +84,20 @@ def test_zero_is_neutral_and_each_filter_fills_its_own_scale():
 
 def test_filters_are_drawn_at_random_among_those_with_enough_weights():
   filters = sparse_kernel([30, 5] * 50).T.reshape(-1, *GREY)
-  chosen = figures._choose(filters, 10, min_nonzero=20, seed=0)
+  chosen = figures.filters.choose(filters, 10, min_nonzero=20, seed=0)
   assert len(set(chosen)) == 10
   assert all(unit % 2 == 0 for unit in chosen)
   assert list(chosen) != sorted(chosen)
-  other = figures._choose(filters, 10, min_nonzero=20, seed=1)
+  other = figures.filters.choose(filters, 10, min_nonzero=20, seed=1)
   assert set(chosen) != set(other)
 
 
 def test_the_next_densest_follow_where_too_few_have_enough():
   filters = sparse_kernel([3, 40, 0, 19, 7, 50]).T.reshape(-1, *GREY)
-  chosen = figures._choose(filters, 4, min_nonzero=20, seed=0)
+  chosen = figures.filters.choose(filters, 4, min_nonzero=20, seed=0)
   assert set(chosen[:2]) == {1, 5}
   assert list(chosen[2:]) == [3, 4]
-  assert len(figures._choose(filters, 36, min_nonzero=20, seed=0)) == 6
+  assert len(figures.filters.choose(filters, 36, min_nonzero=20, seed=0)) == 6
 
 
 def test_panels_say_what_they_show(drawn, tmp_path):
