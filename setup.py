@@ -11,6 +11,7 @@ README = ROOT / 'README.md'
 TESTS = [
   'beartype',
   'hypothesis',
+  'mpmath',
   'pillow',
   'pytest',
   'pytest-xdist',
@@ -34,6 +35,7 @@ setuptools.setup(
     'absl-py',
     'array_record',  # the file format that tfds reads without TensorFlow
     'clu',
+    'constriction',  # range coder of mdl
     'flax',
     # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
     'importlib_resources',

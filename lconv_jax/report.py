@@ -168,9 +168,20 @@ def row(run: Run) -> Row:
   }
 
 
-def text(rows: Sequence[Row]) -> str:
-  """Returns rows as an aligned table for a terminal."""
-  cells = [_SHOWN, *([_show(r[c]) for c in _SHOWN] for r in rows)]
+def labels(runs: Sequence[Run]) -> list[str]:
+  """Returns a name for each run: its method, and its folder where it must."""
+  names = [method(run.config) for run in runs]
+  if len(set(names)) == len(names):
+    return names
+  return [
+    f'{name} ({run.path.resolve().name})'
+    for name, run in zip(names, runs, strict=True)
+  ]
+
+
+def text(rows: Sequence[Row], columns: Sequence[str] = _SHOWN) -> str:
+  """Returns some columns of rows as an aligned table for a terminal."""
+  cells = [columns, *([_show(r[c]) for c in columns] for r in rows)]
   widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
   return '\n'.join(
     '  '.join(
@@ -214,14 +225,9 @@ def draw(runs: Sequence[Run], out: str | pathlib.Path) -> list[str]:
     A line for each figure written and for each run left out of one.
   """
   out = pathlib.Path(out)
-  labels = [method(run.config) for run in runs]
-  if len(set(labels)) < len(labels):
-    labels = [
-      f'{label} ({run.path.resolve().name})'
-      for label, run in zip(labels, runs, strict=True)
-    ]
+  names = labels(runs)
   lines, columns, shape = [], [], None
-  for label, run in zip(labels, runs, strict=True):
+  for label, run in zip(names, runs, strict=True):
     why = run.why_no_filters
     if run.filters is not None:
       shape = shape or run.filters.shape[1:]
@@ -234,7 +240,7 @@ def draw(runs: Sequence[Run], out: str | pathlib.Path) -> list[str]:
   written = []
   if columns:
     written += figures.first_layer_filters(columns, shape, out / 'filters.png')
-  curves = zip(labels, (run.metrics for run in runs), strict=True)
+  curves = zip(names, (run.metrics for run in runs), strict=True)
   written += figures.curves(list(curves), out / 'curves.png')
   return lines + [f'wrote {path}' for path in written]
 

@@ -12,7 +12,7 @@ PACKAGE = ROOT / 'lconv_jax'
 ANYONE = {'errors'}
 LEAVES = {
   'augment', 'cache', 'errors', 'host_tensorflow', 'hosts', 'interrupt',
-  'lasso', 'locality', 'parallel', 'precision', 'synthetic', 'windows',
+  'lasso', 'locality', 'mdl', 'parallel', 'precision', 'synthetic', 'windows',
 }  # fmt: skip
 MAY_IMPORT = {
   '__init__': {'lasso', 'local'},
@@ -31,6 +31,10 @@ MAY_IMPORT = {
   'embed': {'checkpoint', 'models', 'windows'},
   'warm_start': {'checkpoint', 'embed', 'models', 'run'},
   'check': {'augment', 'data', 'models', 'optim', 'precision'},
+  'classifier': {
+    'checkpoint', 'data', 'embed', 'mdl', 'models', 'run',
+  },
+  'guarantee': {'classifier', 'mdl'},
   'figures': {'locality'},
   'trainer': {
     'augment', 'check', 'checkpoint', 'data', 'hosts', 'models', 'optim',

@@ -1,0 +1,70 @@
+"""Bounds on the error against the error itself (paper, theorem 2)."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib import axes, figure, ticker
+
+from lconv_jax.figures import style
+
+
+class Bounded(NamedTuple):
+  """A net: what is guaranteed of its error, and its error on test images."""
+
+  label: str
+  test_error: float  # in [0, 1]
+  in_nats: float
+  as_stated: float
+
+
+def bounds(
+  nets: Sequence[Bounded],
+  path: str | pathlib.Path,
+  caption: str | None = None,
+) -> style.Paths:
+  """Draws the bound of theorem 2 against the test error, for each net.
+
+  Args:
+    nets: one or more.
+    path: of the PNG; the others stand beside it.
+    caption: as `style.save` takes it.
+
+  Returns:
+    The paths of what was written.
+  """
+  with style.look():
+    # The legend may need more room than the axes: a line for each net.
+    size = style.COLUMN, 2.5 + 0.14 * len(nets)
+    fig = figure.Figure(size, layout='constrained')
+    ax = fig.add_subplot()
+    for i, net in enumerate(nets):
+      color = style.COLORS[i % len(style.COLORS)]
+      x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
+      ax.plot([x, x], ys, color=color, lw=0.8)
+      ax.plot(x, ys[0], color=color, marker='osD^vP*'[i % 7], ls='', ms=5,
+              label=net.label)  # fmt: skip
+      ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
+    _frame(ax, nets)
+    ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')
+    fig.legend(*ax.get_legend_handles_labels(), loc='outside lower left')
+    return style.save(fig, path, caption)
+
+
+def _frame(ax: axes.Axes, nets: Sequence[Bounded]) -> None:
+  right = 1.2 * max(100 * net.test_error for net in nets) + 1
+  values = [100 * b for net in nets for b in (net.in_nats, net.as_stated)]
+  bottom, top = 0.7 * min(values), 1.5 * max(100, *values)
+  ax.set_yscale('log')
+  ax.set(xlim=(0, right), ylim=(bottom, top))
+  ax.axhspan(100, top, color='0.94', zorder=0, lw=0)
+  ax.annotate(
+    'vacuous', (0.02, 100), xycoords=('axes fraction', 'data'), xytext=(0, 3),
+    textcoords='offset points', color=style.NOTE, fontsize=style.SMALL,
+  )  # fmt: skip
+  xs = [right * i / 200 for i in range(1, 201)]
+  ax.plot(xs, xs, color='0.6', lw=0.8, ls=(0, (4, 2)))
+  ax.set(xlabel='test error (%)', ylabel='bound on the error (%)')
+  ax.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+  ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=8))
+  ax.yaxis.set_minor_formatter(ticker.NullFormatter())

@@ -1,0 +1,130 @@
+"""Describes the nets of runs in few bits, and says what theorem 2 guarantees.
+
+python -m lconv_jax.mdl runs/sgd runs/beta_lasso --out figures
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from lconv_jax import errors, figures, guarantee, report
+from lconv_jax.mdl import code
+
+_NOTE = """\
+coarse: the net that is described, pruned and with k distinct values of b bits.
+{codes}: bits of its description by each code; the shortest
+is written to {file}. bound: on the error rate, of theorem 2 as stated and,
+tighter, in nats; it holds for {confidence:g} % of all training sets, and is
+vacuous where guessing is as good."""
+_CAPTION = """\
+Bounds of theorem 2 on the error of nets that were pruned, quantised and written
+in few bits, against their error on the test images. Symbols: in nats; bars: as
+stated. Dashed: a bound equal to the error.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line and returns its exit status."""
+  parser = argparse.ArgumentParser(
+    prog='python -m lconv_jax.mdl', description=__doc__.splitlines()[0]
+  )
+  parser.add_argument('runs', nargs='+', metavar='RUN', help='a run folder')
+  parser.add_argument(
+    '--delta', type=float, default=0.05,
+    help='probability that the bound does not hold; default: %(default)s',
+  )  # fmt: skip
+  parser.add_argument(
+    '--tolerance', type=float, default=0.02,
+    help='training error that pruning and quantising may add; default: '
+    '%(default)s, two per cent of the images',
+  )  # fmt: skip
+  parser.add_argument(
+    '--data_dir', default='', help='where the data set is now, if it was moved'
+  )
+  parser.add_argument('--out', help="the figure's folder; default: no figure")
+  parser.add_argument('--csv', help='write the table with all columns')
+  args = parser.parse_args(argv)
+  try:
+    _print(args)
+  except (errors.UsageError, OSError) as e:
+    print(f'error: {errors.one_line(e)}', file=sys.stderr)
+    return 2
+  return 0
+
+
+def _print(args: argparse.Namespace) -> None:
+  runs = [report.read(path) for path in args.runs]
+  labels, found = report.labels(runs), []
+  for label, run in zip(labels, runs, strict=True):
+    g = guarantee.of_run(run.path, args.delta, args.tolerance, args.data_dir)
+    path = run.path / guarantee.FILE
+    print(
+      f'{label}: {path}, {path.stat().st_size:,} bytes; read again, it '
+      f'predicts the same on all {g.num_test:,} test images.',
+      flush=True,
+    )
+    found.append(g)
+  rows = [_row(label, g) for label, g in zip(labels, found, strict=True)]
+  note = _NOTE.format(
+    codes=', '.join(code.CODES),
+    file=guarantee.FILE,
+    confidence=100 * (1 - args.delta),
+  )
+  print('', report.text(rows, list(rows[0])), '', note, '', sep='\n')
+  if args.csv:
+    report.write_csv(rows, args.csv)
+    print(f'wrote {args.csv}')
+  if args.out:
+    for path in _draw(labels, found, note, pathlib.Path(args.out)):
+      print(f'wrote {path}')
+  best = min(range(len(runs)), key=lambda i: found[i].bound.in_nats)
+  print(_last(labels[best], found[best], args.delta))
+
+
+def _row(label: str, g: guarantee.Guarantee) -> report.Row:
+  length, bound = g.description.length, g.bound
+  return {
+    'method': label,
+    'weights': length.n,
+    'non-zero': length.nnz,
+    'k': length.k,
+    'b': g.setting.b,
+    **g.description.by_code,
+    'train error (%)': 100 * g.train_error,
+    'coarse': 100 * bound.train_error,
+    'test error (%)': 100 * g.test_error,
+    'coarse ': 100 * g.coarse_test_error,
+    'bound as stated (%)': 100 * bound.as_stated,
+    'in nats': 100 * bound.in_nats,
+    'vacuous': 'yes' if g.vacuous else 'no',
+  }
+
+
+def _draw(
+  labels: Sequence[str],
+  found: Sequence[guarantee.Guarantee],
+  note: str,
+  out: pathlib.Path,
+) -> tuple[pathlib.Path, ...]:
+  nets = [
+    figures.Bounded(
+      label, g.coarse_test_error, g.bound.in_nats, g.bound.as_stated
+    )
+    for label, g in zip(labels, found, strict=True)
+  ]
+  return figures.bounds(nets, out / 'bounds.png', _CAPTION)
+
+
+def _last(label: str, g: guarantee.Guarantee, delta: float) -> str:
+  stated = f'as stated: {g.bound.as_stated:.1%}{"; vacuous" * g.vacuous}'
+  return (
+    f'Theorem 2, with probability {1 - delta:.4g}: {label}, in '
+    f'{g.description.length.bits:,} bits, has at most {g.bound.in_nats:.1%} of '
+    f'all images wrong ({stated}); of {g.num_test:,} test images, '
+    f'{g.coarse_test_error:.1%}.'
+  )
+
+
+if __name__ == '__main__':
+  sys.exit(main())

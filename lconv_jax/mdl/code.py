@@ -1,0 +1,163 @@
+"""A net as bits, and back: k, its values, and which weight has which."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import PyTree
+
+from lconv_jax import errors
+from lconv_jax.mdl import alphabet, bits, sparse
+from lconv_jax.mdl.entropy import Entropy
+from lconv_jax.mdl.golomb import Golomb
+from lconv_jax.mdl.proof import Proof
+
+
+@runtime_checkable
+class Code(Protocol):
+  """A prefix-free code for which weight has which value.
+
+  The width of each field follows from those before it, so that a code ends
+  where it says, whatever comes behind.
+  """
+
+  def write(self, net: sparse.Sparse, to: bits.Counter) -> None:
+    """Writes positions and symbols of all arrays."""
+
+  def read(
+    self, reader: bits.Reader, shapes: sparse.Shapes, k: int, symbols: int
+  ) -> list[sparse.Leaf]:
+    """Reads them, for k values of which `symbols` are not zero.
+
+    Raises:
+      UsageError: they are damaged, in a way that shows here.
+    """
+
+
+CODES: dict[str, Code] = {
+  'proof': Proof(),
+  'golomb': Golomb(),
+  'entropy': Entropy(),
+}
+CHOICE = 2  # bits that say which of them was taken
+
+
+class Length(NamedTuple):
+  """How many bits a description takes, and of what."""
+
+  n: int  # weights
+  nnz: int  # of them not zero
+  k: int  # distinct values
+  values: int  # bits: k b
+  mapping: int  # bits: which weight has which value, with k and a checksum
+
+  @property
+  def bits(self) -> int:
+    """All of them."""
+    return self.values + self.mapping
+
+  @classmethod
+  def of(cls, net: sparse.Sparse, b: int, bits: int) -> 'Length':
+    """Returns the length of a net's description that takes so many bits."""
+    k = len(net.values)
+    return cls(net.n, net.nnz, k, k * b, bits - k * b)
+
+
+def encode(params: PyTree, b: int, code: str = 'proof') -> bytes:
+  """Returns a net's description: bits, the last byte filled up with zeros.
+
+  The code of the proof (paper, appendix B) writes k, then k values of b bits,
+  then ‖w‖₀, then index and value of each non-zero weight. Where the proof
+  writes k a second time, this has a checksum of as many bits.
+
+  Args:
+    params: trees of arrays whose weights are numbers of `alphabet.R_b`, as
+      `quantise` makes them.
+    b: bits of a value.
+    code: one of `CODES`.
+
+  Raises:
+    UsageError: a weight is not finite or no number of b bits.
+  """
+  net = sparse.from_params(params)
+  writer = bits.Writer()
+  write(net, b, CODES[code], writer)
+  return writer.to_bytes()
+
+
+def decode(
+  data: bytes, skeleton: PyTree, b: int, code: str = 'proof'
+) -> PyTree:
+  """Returns the net that `encode` described, exactly.
+
+  Args:
+    data: what `encode` returned.
+    skeleton: arrays, or their shapes and dtypes, of the same names and shapes.
+    b: as in `encode`.
+    code: as in `encode`.
+
+  Raises:
+    UsageError: `data` are damaged, cut short, or of a net of other shapes. Of
+      nets with few weights not all damage is noticed: the checksum has log₂ n
+      bits.
+  """
+  params, rest = decode_first(data, skeleton, b, code)
+  if rest:
+    raise errors.UsageError(
+      f'The code is followed by {len(rest)} bytes that are not part of it; it '
+      'is damaged, or of another net.'
+    )
+  return params
+
+
+def decode_first(
+  data: bytes, skeleton: PyTree, b: int, code: str = 'proof'
+) -> tuple[PyTree, bytes]:
+  """Returns the net described first in `data`, and the bytes behind it."""
+  reader = bits.Reader(data)
+  params = sparse.to_params(read(reader, skeleton, b, CODES[code]), skeleton)
+  reader.finish_byte()
+  return params, reader.rest()
+
+
+def description_length(params: PyTree, b: int, code: str = 'proof') -> Length:
+  """Returns the number of bits that `encode` is going to write.
+
+  Raises:
+    UsageError: as `encode` does.
+  """
+  net, counter = sparse.from_params(params), bits.Counter()
+  write(net, b, CODES[code], counter)
+  return Length.of(net, b, counter.bits)
+
+
+def write(net: sparse.Sparse, b: int, code: Code, to: bits.Counter) -> None:
+  """Writes a net's description."""
+  index = bits.width(net.n)
+  to.number(len(net.values) - 1, index)
+  to.numbers(alphabet.to_words(net.values, b), b)
+  to.number(net.check(index), index)
+  code.write(net, to)
+
+
+def read(
+  reader: bits.Reader, skeleton: PyTree, b: int, code: Code
+) -> sparse.Sparse:
+  """Reads what `write` wrote.
+
+  Raises:
+    UsageError: it is damaged, cut short, or of a net of other shapes.
+  """
+  shapes = sparse.shapes_of(skeleton)
+  index = bits.width(sparse.size_of(shapes))
+  k = reader.number(index) + 1
+  values = alphabet.from_words(reader.numbers(k, b), b)
+  if (np.diff(values) <= 0).any():
+    raise sparse.damaged()
+  check = reader.number(index)
+  symbols = int(np.count_nonzero(values))
+  leaves = tuple(code.read(reader, shapes, k, symbols))
+  net = sparse.Sparse(values, leaves, sparse.names_of(skeleton))
+  used = [leaf.symbols for leaf in leaves if len(leaf.symbols)]
+  if any(which.max() >= symbols for which in used) or check != net.check(index):
+    raise sparse.damaged()
+  return net

@@ -1,0 +1,64 @@
+"""Positions of non-zero weights as the gaps between them, in either order."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Integer
+
+from lconv_jax.mdl import sparse
+
+
+class Gaps(NamedTuple):
+  """An array, gone through as it lies or with its last axis first."""
+
+  by_unit: bool  # the latter: a dense kernel [in, out] unit by unit
+  gaps: Integer[np.ndarray, ' nnz']  # zeros before each non-zero weight
+  symbols: Integer[np.ndarray, ' nnz']
+
+
+def both_orders(leaf: sparse.Leaf) -> tuple[Gaps, Gaps]:
+  """Returns a leaf in either order."""
+  swapped = _transpose(leaf.positions, leaf.size, _columns(leaf.shape))
+  by = np.argsort(swapped)
+  return (
+    Gaps(False, _between(leaf.positions), leaf.symbols),
+    Gaps(True, _between(swapped[by]), leaf.symbols[by]),
+  )
+
+
+def to_leaf(shape: tuple[int, ...], found: Gaps) -> sparse.Leaf:
+  """Returns the leaf that was gone through.
+
+  Raises:
+    UsageError: there is none of that shape.
+  """
+  size = math.prod(shape)
+  # Not in int64 alone, where damaged gaps may overflow.
+  total = found.gaps.astype(float).sum() + len(found.gaps)
+  if total > size or (found.gaps < 0).any():
+    raise sparse.damaged()
+  positions, symbols = np.cumsum(found.gaps + 1) - 1, found.symbols
+  if found.by_unit:
+    positions = _transpose(positions, size, size // _columns(shape))
+    by = np.argsort(positions)
+    positions, symbols = positions[by], symbols[by]
+  return sparse.Leaf(shape, positions, symbols)
+
+
+def _between(
+  positions: Integer[np.ndarray, ' nnz'],
+) -> Integer[np.ndarray, ' nnz']:
+  return np.diff(positions, prepend=-1) - 1
+
+
+def _columns(shape: tuple[int, ...]) -> int:
+  return max(1, shape[-1]) if shape else 1
+
+
+def _transpose(
+  positions: Integer[np.ndarray, ' nnz'], size: int, columns: int
+) -> Integer[np.ndarray, ' nnz']:
+  """Returns positions in the transpose of a matrix with so many columns."""
+  row, column = np.divmod(positions, max(1, columns))
+  return column * (size // max(1, columns)) + row
