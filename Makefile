@@ -13,6 +13,7 @@ demo: venv
 	$(BIN)/python main.py --config=configs/demo.py --workdir=$(DEMO)/beta_lasso
 	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
 	  --out=$(DEMO)
+	$(BIN)/python -m lconv_jax.mdl $(DEMO)/sgd $(DEMO)/beta_lasso --out=$(DEMO)
 
 # Files of tests in parallel, at most four: each takes some GB.
 test: venv lint
@@ -26,6 +27,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.startup --out=benchmarks/results/startup.json
 	$(BIN)/python -m benchmarks.loop --out=benchmarks/results/loop.json
 	$(BIN)/python -m benchmarks.grid --out=benchmarks/results/grid.json
+	$(BIN)/python -m benchmarks.describe --out=benchmarks/results/describe.json
 	$(BIN)/python -m benchmarks.floor
 
 # On an NVIDIA GPU: make gpu EXTRAS=test,cuda12

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import augment as augment_benchmark
 from benchmarks import (
+  describe,
   floor,
   grid,
   interleave,
@@ -434,3 +435,19 @@ def test_a_grid_is_measured_against_single_runs(monkeypatch, tmp_path):
   for row, count in ((one, 1), (two, 2)):
     speed = count * 2 * 128 / row['median_s']
     assert row['images_per_second'] == pytest.approx(speed)
+
+
+def test_descriptions_are_compared_with_scipys(monkeypatch, tmp_path, capsys):
+  monkeypatch.setattr(describe, '_SHAPES', {'tiny': (300, 200)})
+  path = tmp_path / 'describe.json'
+  describe.main(['--sizes=tiny', '--rounds=3', f'--out={path}'])
+  rows = json.loads(path.read_text())['rows']
+  names = ['proof', 'golomb', 'entropy', 'scipy npz']
+  assert [row['candidate'] for row in rows] == 2 * names
+  assert 'golomb' in capsys.readouterr().out
+  right = describe._load_npz
+  monkeypatch.setattr(
+    describe, '_load_npz', lambda data, like: right(data, like) + 1
+  )
+  with pytest.raises(RuntimeError, match='scipy npz does not give'):
+    describe.main(['--sizes=tiny'])

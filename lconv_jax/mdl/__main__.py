@@ -12,11 +12,11 @@ from lconv_jax import errors, figures, guarantee, report
 from lconv_jax.mdl import code
 
 _NOTE = """\
-coarse: the net that is described, pruned and with k distinct values of b bits.
-{codes}: bits of its description by each code; the shortest
-is written to {file}. bound: on the error rate, of theorem 2 as stated and,
-tighter, in nats; it holds for {confidence:g} % of all training sets, and is
-vacuous where guessing is as good."""
+described: weights, biases, and by what pixels are normalised. coarse: after
+pruning, with k distinct values of b bits. {codes}: bits by
+each code; the shortest is in {file}. bound: on the error of the coarse net,
+theorem 2 as stated and, tighter, in nats. It holds for {confidence:g} % of all
+training sets, and is vacuous where guessing is as good."""
 _CAPTION = """\
 Bounds of theorem 2 on the error of nets that were pruned, quantised and written
 in few bits, against their error on the test images. Symbols: in nats; bars: as
@@ -65,13 +65,17 @@ def _print(args: argparse.Namespace) -> None:
       flush=True,
     )
     found.append(g)
-  rows = [_row(label, g) for label, g in zip(labels, found, strict=True)]
+  rows = [
+    # With what the run itself says of where it comes from.
+    {**_row(g), **report.row(run), 'method': label}
+    for label, g, run in zip(labels, found, runs, strict=True)
+  ]
   note = _NOTE.format(
     codes=', '.join(code.CODES),
     file=guarantee.FILE,
     confidence=100 * (1 - args.delta),
   )
-  print('', report.text(rows, list(rows[0])), '', note, '', sep='\n')
+  print('', report.text(rows, list(_row(found[0]))), '', note, '', sep='\n')
   if args.csv:
     report.write_csv(rows, args.csv)
     print(f'wrote {args.csv}')
@@ -82,21 +86,21 @@ def _print(args: argparse.Namespace) -> None:
   print(_last(labels[best], found[best], args.delta))
 
 
-def _row(label: str, g: guarantee.Guarantee) -> report.Row:
+def _row(g: guarantee.Guarantee) -> report.Row:
   length, bound = g.description.length, g.bound
   return {
-    'method': label,
-    'weights': length.n,
-    'non-zero': length.nnz,
+    'method': None,  # comes first
+    'described': length.n,
+    'coarse non-zero': length.nnz,
     'k': length.k,
     'b': g.setting.b,
-    **g.description.by_code,
+    **{f'{name} (bits)': n for name, n in g.description.by_code.items()},
     'train error (%)': 100 * g.train_error,
-    'coarse': 100 * bound.train_error,
+    'coarse train': 100 * bound.train_error,
     'test error (%)': 100 * g.test_error,
-    'coarse ': 100 * g.coarse_test_error,
-    'bound as stated (%)': 100 * bound.as_stated,
-    'in nats': 100 * bound.in_nats,
+    'coarse test': 100 * g.coarse_test_error,
+    'bound (%)': 100 * bound.as_stated,
+    'in nats (%)': 100 * bound.in_nats,
     'vacuous': 'yes' if g.vacuous else 'no',
   }
 

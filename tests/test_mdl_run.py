@@ -1,0 +1,157 @@
+import csv
+import importlib
+import json
+import math
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import small
+
+from lconv_jax import classifier, errors, guarantee, train
+from lconv_jax.mdl import file
+
+cli = importlib.import_module('lconv_jax.mdl.__main__')
+
+
+@pytest.fixture(scope='module', params=['s_fc', 's_conv', 'd_local'])
+def run(request, tmp_path_factory):
+  folder = tmp_path_factory.mktemp(request.param)
+  fields = {'model.name': request.param, 'train.epochs': 2}
+  train.train_and_evaluate(small.config(**fields), folder)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def s_fc(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('run')
+  train.train_and_evaluate(small.config(**{'train.epochs': 3}), folder)
+  return folder
+
+
+def test_a_runs_net_is_the_one_that_was_evaluated(run):
+  net, folded, dataset = classifier.from_run(run)
+  best = json.loads((run / 'done.json').read_text())['best']
+  accuracy = 1 - net.error(folded, dataset.test)
+  # A logit or two may be rounded to the other side.
+  assert accuracy == pytest.approx(best['test/accuracy'], abs=0.02)
+
+
+def test_all_that_is_returned_is_of_the_net_in_the_file(run):
+  found = guarantee.of_run(run, tolerance=0.1)
+  net, folded, dataset = classifier.from_run(run)
+  path = run / guarantee.FILE
+  decoded = file.load(path, jax.eval_shape(lambda: folded))
+  errors_ = [net.error(decoded, s) for s in (dataset.train, dataset.test)]
+  assert errors_ == [found.bound.train_error, found.coarse_test_error]
+  weights = np.concatenate([x.ravel() for x in jax.tree.leaves(decoded)])
+  length = found.description.length
+  assert (
+    length.n == len(weights) == sum(x.size for x in jax.tree.leaves(folded))
+  )
+  assert length.nnz == np.count_nonzero(weights)
+  assert length.k == len(np.unique(weights))
+  # From the bytes of the file and nothing else.
+  bits = 8 * (path.stat().st_size - 11)
+  assert bits - 8 < length.bits <= bits
+  m = len(dataset.train.labels)
+  confidence = math.log(2 * length.n / 0.05)
+  gap = math.sqrt((length.bits * math.log(2) + confidence) / (2 * m))
+  assert found.bound.in_nats == pytest.approx(errors_[0] + gap, rel=1e-12)
+  gap = math.sqrt((length.bits + confidence) / (2 * m))
+  assert found.bound.as_stated == pytest.approx(errors_[0] + gap, rel=1e-12)
+  assert found.vacuous == (found.bound.in_nats >= 0.5)
+  assert errors_[0] <= found.train_error + 0.1 + 1e-6
+
+
+def test_the_same_run_gives_the_same_file(s_fc):
+  first = guarantee.of_run(s_fc)
+  content = (s_fc / guarantee.FILE).read_bytes()
+  assert guarantee.of_run(s_fc) == first
+  assert (s_fc / guarantee.FILE).read_bytes() == content
+
+
+def test_less_tolerance_takes_more_bits(s_fc):
+  bits = [
+    guarantee.of_run(s_fc, tolerance=t).description.length.bits
+    for t in (0.0, 0.3)
+  ]
+  assert bits[0] > bits[1]
+
+
+def test_a_wrong_net_in_the_file_is_noticed(s_fc, monkeypatch):
+  load = file.load
+
+  def other(path, skeleton):
+    return jax.tree.map(lambda x: -x, load(path, skeleton))
+
+  monkeypatch.setattr(file, 'load', other)
+  with pytest.raises(RuntimeError, match='does not predict what its net does'):
+    guarantee.of_run(s_fc)
+
+
+def test_command_line(s_fc, tmp_path, capsys):
+  shutil.copytree(s_fc, tmp_path / 'again')
+  argv = [str(s_fc), str(tmp_path / 'again'), '--delta=0.01']
+  argv += [f'--out={tmp_path}', f'--csv={tmp_path / "bounds.csv"}']
+  assert cli.main(argv) == 0
+  out = capsys.readouterr().out.splitlines()
+  assert 'predicts the same on all 150 test images' in out[0]
+  assert '(again)' in out[1]
+  assert out[-1].startswith('Theorem 2, with probability 0.99: S-FC β-LASSO')
+  for name in ('bounds.png', 'bounds.pdf', 'bounds.txt'):
+    assert (tmp_path / name).stat().st_size > 200
+  with open(tmp_path / 'bounds.csv', encoding='utf-8') as f:
+    first, second = csv.DictReader(f)
+  found = guarantee.of_run(s_fc, delta=0.01)
+  bits = found.description.by_code
+  for code, count in bits.items():
+    assert int(first[f'{code} (bits)']) == count
+  assert float(first['in nats (%)']) == pytest.approx(
+    100 * found.bound.in_nats, abs=1e-3
+  )
+  assert first['data'] == 'nlgp' and first['commit']
+  assert second['in nats (%)'] == first['in nats (%)']
+
+
+def fails(capsys, *argv):
+  assert cli.main([str(a) for a in argv]) == 2
+  message = capsys.readouterr().err
+  assert message.startswith('error: ')
+  assert message.count('\n') == 1
+  return message
+
+
+def test_bad_input_is_one_sentence(s_fc, tmp_path, capsys):
+  assert 'no run folder' in fails(capsys, tmp_path)
+  assert 'delta=1.0' in fails(capsys, s_fc, '--delta=1')
+  assert 'tolerance=-0.5' in fails(capsys, s_fc, '--tolerance=-0.5')
+  begun = tmp_path / 'begun'
+  begun.mkdir()
+  shutil.copy(s_fc / 'config.json', begun)
+  assert 'no checkpoint' in fails(capsys, begun)
+  other = tmp_path / 'other'
+  shutil.copytree(s_fc, other)
+  config = json.loads((other / 'config.json').read_text())
+  config['model']['base_channels'] = 2
+  (other / 'config.json').write_text(json.dumps(config))
+  assert 'of another architecture' in fails(capsys, other)
+  config['model']['base_channels'] = 1
+  config['data']['name'] = 'cifar10'
+  (other / 'config.json').write_text(json.dumps(config))
+  nowhere = f'--data_dir={tmp_path / "nowhere"}'
+  assert 'is not a folder' in fails(capsys, other, nowhere)
+
+
+def test_a_net_that_diverged_is_refused(s_fc, monkeypatch):
+  from_run = classifier.from_run
+
+  def with_nan(*args):
+    net, folded, dataset = from_run(*args)
+    folded['fc1']['kernel'][0, 0] = np.nan
+    return net, folded, dataset
+
+  monkeypatch.setattr(classifier, 'from_run', with_nan)
+  with pytest.raises(errors.UsageError, match='NaN or infinite'):
+    guarantee.of_run(s_fc)
