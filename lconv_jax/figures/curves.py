@@ -60,7 +60,7 @@ def nonzero(
   with style.look():
     fig = figure.Figure((style.COLUMN, 2.2 * lines), layout='constrained')
     panels = [fig.add_subplot(lines, columns, i + 1) for i in range(len(runs))]
-    _panels(panels, runs, title_width=34 // columns)
+    _panels(panels, runs, title_width=30 // columns)
     for ax in panels:
       if not ax.get_subplotspec().is_first_col():
         ax.set_ylabel('')
@@ -81,12 +81,18 @@ def _accuracy(ax: axes.Axes, runs: Runs) -> None:
 
 def _panels(panels: Sequence[axes.Axes], runs: Runs, title_width: int) -> None:
   """Draws a panel for each run, on one scale: runs compare at a glance."""
+  before = None
   for ax, (label, metrics) in zip(panels, runs, strict=True):
     _layers(ax, metrics)
     ax.set_title(textwrap.fill(label, title_width))
+    names = [line.get_label() for line in ax.lines]
+    if names and names != before:
+      ax.legend(ncols=1 + len(names) // 5)
+    before = names
   low = min([10, *(ax.get_ylim()[0] for ax in panels)])
+  last = max([1, *(ax.get_xlim()[1] for ax in panels)])
   for ax in panels:
-    ax.set_ylim(low, 130)
+    ax.set(ylim=(low, 130), xlim=(0, last))
 
 
 def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:
@@ -106,5 +112,3 @@ def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:
   ax.set_yscale('log')
   ax.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
   ax.yaxis.set_minor_formatter(ticker.NullFormatter())
-  if keys:
-    ax.legend(ncols=1 + len(keys) // 5)

@@ -55,7 +55,10 @@ def first_layer_filters(
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)
   wide = width / (1.05 * count + 0.05)  # of a panel, gaps are a 20th of it
-  titles = [textwrap.fill(title, int(11 * wide)) for title, _ in columns]
+  titles = [
+    '\n'.join(textwrap.fill(line, int(11 * wide)) for line in title.split('\n'))
+    for title, _ in columns
+  ]
   filters = [_filters(kernel, image_shape) for _, kernel in columns]
   mosaics = [
     _mosaic(_paint(f[choose(f, rows * cols, min_nonzero, seed)]), rows, cols)
