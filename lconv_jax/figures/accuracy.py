@@ -49,13 +49,16 @@ def draw(
       left.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
     left.set(xlabel='epochs', xscale='log')
     right.set(xlabel='weights', xscale='log')
-    _whole_numbers(left)
+    _epochs(left)
     axis.counts(right.xaxis)
     named = [line for line in right.lines if line.get_label()[0] != '_']
     style.legend(fig, named)
     return style.save(fig, path, caption)
 
 
-def _whole_numbers(ax: axes.Axes) -> None:
+def _epochs(ax: axes.Axes) -> None:
+  _, last = ax.get_xlim()
+  subs = (1, 3) if last < 300 else (1,)  # as many as there is room for
+  ax.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
   ax.xaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
   ax.xaxis.set_minor_formatter(ticker.NullFormatter())

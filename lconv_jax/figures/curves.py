@@ -11,7 +11,7 @@ from lconv_jax.figures import axis, style
 Runs = Sequence[tuple[str, axis.Metrics]]
 
 _KEY = 'nonzero/'
-_NAMED = 8  # layers that a legend can hold
+_NAMED = 4  # layers in a legend, besides the last one
 
 
 def curves(
@@ -87,7 +87,7 @@ def _panels(panels: Sequence[axes.Axes], runs: Runs, title_width: int) -> None:
     ax.set_title(textwrap.fill(label, title_width))
     names = [line.get_label() for line in ax.lines]
     if names and names != before:
-      ax.legend(ncols=1 + len(names) // 5)
+      ax.legend()
     before = names
   low = min([10, *(ax.get_ylim()[0] for ax in panels)])
   last = max([1, *(ax.get_xlim()[1] for ax in panels)])

@@ -4,9 +4,11 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib import figure, ticker
+from matplotlib import figure, lines, ticker
 
 from lconv_jax.figures import axis, style
+
+_PRINTED = ' as printed'
 
 
 class Net(NamedTuple):
@@ -57,7 +59,7 @@ def draw(
             color=look['color'],
             ls=(0, (1, 1.5)),
             lw=1,
-            label=f'{net.title} as printed',
+            label=net.title + _PRINTED,
           )
     for ax, label in ((left, 'base channels α'), (right, 'image size (px)')):
       ax.set(xlabel=label, xscale='log', yscale='log')
@@ -66,5 +68,9 @@ def draw(
       ax.xaxis.set_minor_locator(ticker.NullLocator())
     left.set_ylabel('weights')
     axis.counts(left.yaxis)
-    style.legend(fig, left.lines)
+    style.legend(fig, sorted(left.lines, key=_is_printed))
     return style.save(fig, path, caption)
+
+
+def _is_printed(line: lines.Line2D) -> bool:
+  return line.get_label().endswith(_PRINTED)

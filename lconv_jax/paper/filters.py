@@ -92,7 +92,7 @@ def draw(
     request,
   )
   paths = figures.first_layer_filters(
-    [(f'{kind.net}\nby {kind.method}', filters[kind]) for kind in found],
+    [(_title(kind, len(found)), filters[kind]) for kind in found],
     shape,
     path,
     rows=rows,
@@ -103,6 +103,10 @@ def draw(
     caption=text,
   )
   return Drawn(paths, missing)
+
+
+def _title(kind: Kind, panels: int) -> str:
+  return str(kind) if panels == 1 else f'{kind.net}\nby {kind.method}'
 
 
 def of(*kinds: Kind, number: str) -> functools.partial:

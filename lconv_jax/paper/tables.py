@@ -95,12 +95,17 @@ def draw(
   about = f'{name.capitalize().replace("e", "e ", 1)} of the paper beside ours.'
   text = captions.caption((about, *notes), shown, request)
   paths = path, path.with_suffix('.csv'), style.save_caption(text, path)
-  missing = sum(not cell.ours for cell in cells)
-  return Drawn(
-    paths,
-    [f'{missing} of {len(cells)} cells'] if missing else [],
-    _terminal(pages),
-  )
+  lengths = {epochs for known in paper.values() for _, epochs in known}
+  theirs = [
+    cell
+    for cell in cells
+    if cell.row in paper
+    and cell.data in published.DATA
+    and cell.epochs in lengths
+  ]
+  missing = sum(not cell.ours for cell in theirs)
+  words = f"{missing} of the paper's {len(theirs)} cells"
+  return Drawn(paths, [words] if missing else [], _terminal(pages))
 
 
 def of(
@@ -165,9 +170,10 @@ def _one(chosen: Sequence[Experiment]) -> Experiment | None:
 def _page(block: Sequence[Cell]) -> list[list[str]]:
   """Returns the table of a data set, its header first."""
   known = {cell.epochs for cell in block if cell.paper}
+  shown = known | {cell.epochs for cell in block if cell.ours}
   columns = [
     (epochs, kind)
-    for epochs in dict.fromkeys(cell.epochs for cell in block)
+    for epochs in sorted(shown)
     for kind in ('ours', 'paper')
     if kind == 'ours' or epochs in known
   ]
