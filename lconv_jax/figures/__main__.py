@@ -75,7 +75,7 @@ def _draw(args: argparse.Namespace, request: paper.Request) -> None:
       'them.'
     )
   runs = paper.only(paper.find(args.runs), _conditions(args.only))
-  chosen = paper.experiments(runs) if needs_runs else []
+  chosen = paper.group(runs) if needs_runs else []
   for name in names:
     item = paper.ITEMS[name]
     for stem, own in _parts(name, item, chosen, args.name == _ALL):

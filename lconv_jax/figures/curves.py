@@ -43,12 +43,16 @@ def curves(
 
 
 def nonzero(
-  runs: Runs, path: str | pathlib.Path, caption: str | None = None
+  runs: Runs,
+  epochs: Sequence[int],
+  path: str | pathlib.Path,
+  caption: str | None = None,
 ) -> style.Paths:
   """Draws the non-zero weights of each layer against epochs (figure 3).
 
   Args:
     runs: as in `curves`.
+    epochs: how many each run trains, so that one shows that is not finished.
     path: of the PNG; the others stand beside it.
     caption: as `style.save` takes it.
 
@@ -61,6 +65,8 @@ def nonzero(
     fig = figure.Figure((style.COLUMN, 2.2 * lines), layout='constrained')
     panels = [fig.add_subplot(lines, columns, i + 1) for i in range(len(runs))]
     _panels(panels, runs, title_width=30 // columns)
+    for ax, last in zip(panels, epochs, strict=True):
+      ax.set_xlim(0, last)
     for ax in panels:
       if not ax.get_subplotspec().is_first_col():
         ax.set_ylabel('')
@@ -90,9 +96,8 @@ def _panels(panels: Sequence[axes.Axes], runs: Runs, title_width: int) -> None:
       ax.legend()
     before = names
   low = min([10, *(ax.get_ylim()[0] for ax in panels)])
-  last = max([1, *(ax.get_xlim()[1] for ax in panels)])
   for ax in panels:
-    ax.set(ylim=(low, 130), xlim=(0, last))
+    ax.set_ylim(low, 130)
 
 
 def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from matplotlib import figure
+from matplotlib import figure, ticker
 
 from lconv_jax.figures import axis, style
 
@@ -37,5 +37,6 @@ def draw(
       axis.points(ax, points, label=label, **_LOOKS[i % len(_LOOKS)])
     ax.set(xlabel='kernel size (px)', ylabel='test accuracy (%)')
     ax.set_xticks(sorted({p.x for points in lines.values() for p in points}))
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
     ax.legend()
     return style.save(fig, path, caption)

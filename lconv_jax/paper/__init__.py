@@ -14,7 +14,7 @@ from lconv_jax.paper import (
   tables,
 )
 from lconv_jax.paper.captions import Request
-from lconv_jax.paper.experiments import Experiment, experiments, find, only
+from lconv_jax.paper.experiments import Experiment, find, group, only
 from lconv_jax.paper.item import Drawn, Item
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
   'Experiment',
   'Item',
   'Request',
-  'experiments',
   'find',
+  'group',
   'only',
 ]
 

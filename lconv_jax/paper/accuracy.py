@@ -79,14 +79,14 @@ def from_scratch(chosen: Sequence[Experiment]) -> list[Experiment]:
   ]
 
 
-def point(e: Experiment, x: float, part: str) -> axis.Point:
+def point(e: Experiment, x: int, part: str) -> axis.Point:
   """Returns an experiment as a point of a figure."""
   mean, deviation = e.accuracy(part)
   return axis.Point(x, mean, deviation, e.finished)
 
 
 def _points(
-  chosen: Sequence[Experiment], x: Callable[[Experiment], float]
+  chosen: Sequence[Experiment], x: Callable[[Experiment], int]
 ) -> dict[str, list[axis.Point]]:
   return {
     part: [point(e, x(e), part) for e in chosen] for part in accuracy.PARTS

@@ -129,7 +129,7 @@ def only(
   return list(runs)
 
 
-def experiments(runs: Sequence[report.Run]) -> list[Experiment]:
+def group(runs: Sequence[report.Run]) -> list[Experiment]:
   """Groups runs; those that have not measured anything yet are left out.
 
   Raises:

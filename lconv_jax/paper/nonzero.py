@@ -43,7 +43,8 @@ def draw(
     request,
   )
   runs = [(_title(e, chosen), e.runs[0].metrics) for e in chosen]
-  return Drawn(figures.nonzero(runs, path, text))
+  epochs = [e.epochs for e in chosen]
+  return Drawn(figures.nonzero(runs, epochs, path, text))
 
 
 def _title(e: Experiment, chosen: Sequence[Experiment]) -> str:
