@@ -201,7 +201,7 @@ def row(run: Run) -> Row:
     'augment': run.config['data'].get('augment'),
     'seed': run.config['seed'],
     'seconds': last.get('seconds'),  # since the run began
-    'machine': _machine(environment),
+    'machine': machine(environment),
     'jax': environment.get('jax'),
     'commit': environment.get('commit'),
     'command': environment.get('command'),
@@ -339,7 +339,7 @@ def _filters(run: Run) -> tuple[np.ndarray | None, str]:
     return None, f'{layer}: {e}'
 
 
-def _machine(environment: Mapping[str, Any]) -> str | None:
+def machine(environment: Mapping[str, Any]) -> str | None:
   """Returns 'NVIDIA H200, AMD EPYC 9654, 16 CPUs', as far as known."""
   parts = [environment.get('device'), environment.get('cpu')]
   if 'cpus' in environment:

@@ -30,7 +30,7 @@ def caption(
   lines = [*filter(None, about)]
   if shown:
     lines.append(f'Data: {_data(shown, request)}.')
-  lines.append(f'Drawn by: {request.command}')
+  lines += ['Drawn by:', f'  {request.command}']
   if shown:
     lines.append('Runs:')
     lines += [line for e in shown for run in e.runs for line in _run(run)]
@@ -51,8 +51,9 @@ def _data(shown: Iterable[experiments.Experiment], request: Request) -> str:
 def _run(run: report.Run) -> list[str]:
   alpha = run.config['model']['base_channels']
   commit = run.environment.get('commit', 'unknown')
+  machine = report.machine(run.environment) or 'machine unknown'
   return [
     f'  {run.path}: {report.method(run.config)}, α = {alpha}, epochs: '
-    f'{run.epochs}, seed {run.config["seed"]}, commit {commit}',
+    f'{run.epochs}, seed {run.config["seed"]}, commit {commit}, {machine}',
     f'    {run.environment.get("command", "command unknown")}',
   ]
