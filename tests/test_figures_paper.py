@@ -128,6 +128,7 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   got = marked(test_weights, 's')
   want = [(1010, 40), (2010, 50), (4010, 70)]
   assert got == [(x, pytest.approx(y), False) for x, y in want]
+  assert marked(test_epochs, '^')[-1] == (2, pytest.approx(15), True)
   # 3-FC is not finished: hollow, with as many weights as it would have.
   (_, y, _), (x, _, hollow) = marked(test_weights, '^')
   assert y == pytest.approx(15) and hollow

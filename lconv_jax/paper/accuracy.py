@@ -44,7 +44,7 @@ def draw(
         accuracy.Net(
           title,
           longest.runs[0].metrics,
-          _points(widest, lambda e: e.epochs),
+          _points(widest, _reached),
           _points(same, _weights),
         )
       )
@@ -56,7 +56,7 @@ def draw(
       'by SGD (figures 2 and 6 of the paper).',
       'Left: against epochs, for the largest α of each net; lines are single '
       'runs, the longest ones, markers stand where runs of that many epochs '
-      'end. Right: against the number of weights (kernels, as built), after '
+      'end, or have come to. Right: against the number of weights (kernels, as built), after '
       f'{common} epochs, a marker for each α.',
       'Each marker is the winner by validation accuracy among the runs that '
       'differ in learning rate, momentum, weight decay or dropout, at its best '
@@ -79,18 +79,23 @@ def from_scratch(chosen: Sequence[Experiment]) -> list[Experiment]:
   ]
 
 
-def point(e: Experiment, x: int, part: str) -> axis.Point:
+def point(e: Experiment, x: int | float, part: str) -> axis.Point:
   """Returns an experiment as a point of a figure."""
   mean, deviation = e.accuracy(part)
   return axis.Point(x, mean, deviation, e.finished)
 
 
 def _points(
-  chosen: Sequence[Experiment], x: Callable[[Experiment], int]
+  chosen: Sequence[Experiment], x: Callable[[Experiment], int | float]
 ) -> dict[str, list[axis.Point]]:
   return {
     part: [point(e, x(e), part) for e in chosen] for part in accuracy.PARTS
   }
+
+
+def _reached(e: Experiment) -> int | float:
+  """Returns how many epochs it has trained."""
+  return e.epochs if e.finished else e.runs[0].metrics[-1]['epoch']
 
 
 def _weights(e: Experiment) -> int:
