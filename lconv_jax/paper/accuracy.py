@@ -56,8 +56,8 @@ def draw(
       'by SGD (figures 2 and 6 of the paper).',
       'Left: against epochs, for the largest α of each net; lines are single '
       'runs, the longest ones, markers stand where runs of that many epochs '
-      'end, or have come to. Right: against the number of weights (kernels, as built), after '
-      f'{common} epochs, a marker for each α.',
+      'end, or have come to. Right: against the number of weights (kernels, as '
+      f'built), after {common} epochs, a marker for each α.',
       'Each marker is the winner by validation accuracy among the runs that '
       'differ in learning rate, momentum, weight decay or dropout, at its best '
       'epoch; bars are standard deviations over seeds. Training accuracy is '
