@@ -5,8 +5,10 @@ EXTRAS ?= test
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+# Where the runs are that `make figures` draws.
+ROOT ?= runs
 
-.PHONY: demo test bench gpu venv lint clean
+.PHONY: demo figures test bench gpu venv lint clean
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
@@ -14,6 +16,10 @@ demo: venv
 	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
 	  --out=$(DEMO)
 	$(BIN)/python -m lconv_jax.mdl $(DEMO)/sgd $(DEMO)/beta_lasso --out=$(DEMO)
+
+# The paper's figures and tables, as far as the runs below ROOT have them.
+figures: venv
+	$(BIN)/python -m lconv_jax.figures all $(ROOT) --out=$(ROOT)/figures
 
 # Files of tests in parallel, at most four: each takes some GB.
 test: venv lint

@@ -13,7 +13,7 @@ from lconv_jax import cache, errors, prepared, synthetic
 
 NAMES = ('cifar10', 'cifar100', 'svhn_cropped', 'nlgp')
 
-_CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
+CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
 _VALIDATION_SEED, _LIMIT_SEED = 0, 1
 
 
@@ -61,7 +61,7 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
     num_classes = len(data.nlgp.xi)
     train, test = _draw(data.nlgp)
   else:
-    num_classes = _CLASSES[data.name]
+    num_classes = CLASSES[data.name]
     train, test = read(data.name, data.dir)
 
   train, validation = _hold_out(train, data.validation)

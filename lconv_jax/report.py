@@ -10,6 +10,7 @@ run that is not finished is shown with what its last epoch measured.
 import argparse
 import csv
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from lconv_jax import checkpoint, errors, figures, locality, metrics, models
+from lconv_jax import (
+  checkpoint,
+  embed,
+  errors,
+  figures,
+  locality,
+  metrics,
+  models,
+  windows,
+)
 from lconv_jax import run as run_folder
 
 # What a cell of the table may hold; None: not known.
 Cell = str | int | float | None
 Row = dict[str, Cell]
+
+_DENSE = ('s_fc', 'd_fc', 'fc3')
 
 # The terminal shows these columns, files show all of them.
 _SHOWN = (
@@ -53,8 +65,6 @@ class Run:
   config: Mapping[str, Any]
   metrics: Sequence[Mapping[str, Any]]  # one line for each evaluated epoch
   done: Mapping[str, Any] | None  # None: not finished
-  filters: np.ndarray | None  # [units, H, W, C] float32 of the best model
-  why_no_filters: str = ''  # where there are none
 
   @property
   def best(self) -> Mapping[str, Any]:
@@ -62,6 +72,41 @@ class Run:
     if self.done:
       return self.done['best']
     return self.metrics[-1] if self.metrics else {}
+
+  @property
+  def epochs(self) -> int | str:
+    """How many epochs it trained; '12 of 400, unfinished' before its end."""
+    epochs = self.config['train']['epochs']
+    if self.done:
+      return epochs
+    last = self.metrics[-1]['epoch'] if self.metrics else 0
+    return f'{last:g} of {epochs}, unfinished'
+
+  @property
+  def environment(self) -> Mapping[str, Any]:
+    """Command, commit, machine and versions, as far as known."""
+    # The config's was written when the run began, on maybe another machine.
+    ended = (self.done or {}).get('environment')
+    return ended or self.config.get('environment', {})
+
+  @property
+  def filters(self) -> np.ndarray | None:
+    """The best model's first layer, [units, h, w, C] float32.
+
+    Filters of dense layers are of the image's size; those of LOCAL layers too,
+    each at its place, zero outside of its window. A CONV layer's are its
+    kernels. None where there are none.
+    """
+    return self._first_layer[0]
+
+  @property
+  def why_no_filters(self) -> str:
+    """Why `filters` is None, else ''."""
+    return self._first_layer[1]
+
+  @functools.cached_property
+  def _first_layer(self) -> tuple[np.ndarray | None, str]:
+    return _filters(self)  # as large as the net: read only where asked for
 
 
 def read(path: str | pathlib.Path) -> Run:
@@ -83,9 +128,7 @@ def read(path: str | pathlib.Path) -> Run:
       f'{path} is no run folder: it has no config.json that can be read; give '
       'a folder that main.py got as --workdir.'
     )
-  done = run_folder.done(path)
-  filters, why = _filters(path, done)
-  return Run(path, config, metrics.read(path), done, filters, why)
+  return Run(path, config, metrics.read(path), run_folder.done(path))
 
 
 def method(config: Mapping[str, Any]) -> str:
@@ -133,19 +176,16 @@ def row(run: Run) -> Row:
   nonzero = sum(round(shares[k] * n) for k, n in weights.items())
   total = sum(weights.values())
   local = spread = None
-  if run.filters is not None:
+  # How local filters of the others are is how they are built.
+  if run.config['model']['name'] in _DENSE and run.filters is not None:
     summary = locality.summary(locality.measure(run.filters))
     local, spread = summary.local_of_all, summary.median_spread
-  last = run.metrics[-1] if run.metrics else {'epoch': 0}
-  epochs = run.config['train']['epochs']
-  if not run.done:
-    epochs = f'{last["epoch"]:g} of {epochs}, unfinished'
-  # The config's was written when the run began, on maybe another machine.
-  environment = done.get('environment') or run.config.get('environment', {})
+  last = run.metrics[-1] if run.metrics else {}
+  environment = run.environment
   return {
     'method': method(run.config),
     'α': run.config['model']['base_channels'],
-    'epochs': epochs,
+    'epochs': run.epochs,
     'test (%)': _percent(best.get('test/accuracy')),
     'validation (%)': _percent(best.get('validation/accuracy')),
     # Over its epoch, on augmented images.
@@ -161,7 +201,7 @@ def row(run: Run) -> Row:
     'augment': run.config['data'].get('augment'),
     'seed': run.config['seed'],
     'seconds': last.get('seconds'),  # since the run began
-    'machine': _machine(environment),
+    'machine': machine(environment),
     'jax': environment.get('jax'),
     'commit': environment.get('commit'),
     'command': environment.get('command'),
@@ -226,20 +266,21 @@ def draw(runs: Sequence[Run], out: str | pathlib.Path) -> list[str]:
   """
   out = pathlib.Path(out)
   names = labels(runs)
-  lines, columns, shape = [], [], None
+  lines, columns, image = [], [], None
   for label, run in zip(names, runs, strict=True):
     why = run.why_no_filters
     if run.filters is not None:
-      shape = shape or run.filters.shape[1:]
-      if run.filters.shape[1:] != shape:
-        why = f'its images are {run.filters.shape[1:]}, others {shape}'
+      shape = tuple(run.done['image_shape'])
+      image = image or shape
+      if shape != image:
+        why = f'its images are {shape}, others {image}'
     if why:
       lines.append(f'no filters of {run.path}: {why}')
     else:
-      columns.append((label, run.filters.reshape(len(run.filters), -1).T))
+      columns.append((label, run.filters))
   written = []
   if columns:
-    written += figures.first_layer_filters(columns, shape, out / 'filters.png')
+    written += figures.first_layer_filters(columns, image, out / 'filters.png')
   curves = zip(names, (run.metrics for run in runs), strict=True)
   written += figures.curves(list(curves), out / 'curves.png')
   return lines + [f'wrote {path}' for path in written]
@@ -281,26 +322,30 @@ def _report(args: argparse.Namespace) -> None:
   print(*draw(runs, args.out or runs[0].path), sep='\n')
 
 
-def _filters(
-  path: pathlib.Path, done: Mapping[str, Any] | None
-) -> tuple[np.ndarray | None, str]:
-  """Returns the best model's first-layer filters, or None and why not."""
-  if done is None:
+def _filters(run: Run) -> tuple[np.ndarray | None, str]:
+  """Returns what `Run.filters` and `Run.why_no_filters` say."""
+  if run.done is None:
     return None, 'the run is not finished'
   try:
-    params = checkpoint.load_params(path, which='best')
+    params = checkpoint.load_params(run.path, which='best')
   except (OSError, errors.UsageError) as e:
     return None, str(e)
-  if 'conv1' not in params:
-    return None, 'the net has no layer conv1'
-  kernel = np.asarray(params['conv1']['kernel'])
+  layer, kernel = next(iter(models.kernels(params).items()))
+  kernel, image = np.asarray(kernel), tuple(run.done['image_shape'])
+  if kernel.ndim == 4:  # CONV
+    return kernel, ''
+  if kernel.ndim == 6:  # LOCAL
+    family = run.config['model']['name'].split('_')[0]
+    stride = models.FAMILIES[family].stages[0].stride
+    w = windows.window(image[:2], kernel.shape[3:5], stride)
+    kernel = embed.dense(kernel, w, image[:2])
   try:
-    return locality.from_kernel(kernel, tuple(done['image_shape'])), ''
-  except ValueError as e:  # conv1 is CONV or LOCAL
-    return None, str(e)
+    return locality.from_kernel(kernel, image), ''
+  except ValueError as e:
+    return None, f'{layer}: {e}'
 
 
-def _machine(environment: Mapping[str, Any]) -> str | None:
+def machine(environment: Mapping[str, Any]) -> str | None:
   """Returns 'NVIDIA H200, AMD EPYC 9654, 16 CPUs', as far as known."""
   parts = [environment.get('device'), environment.get('cpu')]
   if 'cpus' in environment:

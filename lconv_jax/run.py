@@ -25,6 +25,9 @@ ERROR = 'error.txt'  # why a run stopped that did not reach its end
 FREE = ('data.dir', 'train.checkpoint_every_epochs', 'train.profile')
 # What runs did before there were these fields.
 BEFORE = {
+  'model.kernel_size': 0,
+  'model.local_norm': 'channel',
+  'train.init_from': '',
   'data.crop': 4,
   'data.flip': True,
   'data.normalise': True,

@@ -52,7 +52,12 @@ MAY_IMPORT = {
     'trainer',
   },
   'report': {
-    'checkpoint', 'figures', 'locality', 'metrics', 'models', 'run',
+    'checkpoint', 'embed', 'figures', 'locality', 'metrics', 'models', 'run',
+    'windows',
+  },
+  'selection': set(),
+  'paper': {
+    'data', 'figures', 'locality', 'models', 'report', 'run', 'selection',
   },
 }  # fmt: skip
 

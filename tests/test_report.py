@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from lconv_jax import errors, report
+from lconv_jax import errors, figures, report
 
 SHAPE = [8, 8, 1]
 UNITS = 40
@@ -101,6 +101,19 @@ def make_run(tmp_path, monkeypatch):
 
 
 CONFIG = config()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+  """The figures that were drawn, instead of files."""
+  result = []
+
+  def save(fig, path, caption=None):
+    result.append(fig)
+    return (path,)
+
+  monkeypatch.setattr(figures.style, 'save', save)
+  return result
 
 
 @pytest.mark.parametrize(
@@ -240,27 +253,24 @@ def test_runs_without_comparable_filters_are_named(
 ):
   monkeypatch.setattr(report.figures, 'curves', lambda runs, path: ())
   runs = [
-    make_run('conv', kernel=np.ones((3, 3, 1, 4), np.float32)),
+    make_run('odd', kernel=np.ones((63, 4), np.float32)),
     make_run('grey'),
     make_run(
       'small',
       done={**DONE, 'image_shape': [4, 4, 1]},
       kernel=np.ones((16, 4), np.float32),
     ),
-    make_run('mlp'),
     make_run('lost'),
     make_run('young', done=None),
   ]
-  make_run.params['mlp'] = {'fc1': {}}
   make_run.params['lost'] = None
   lines = report.draw([report.read(path) for path in runs], tmp_path / 'out')
   skipped = [line for line in lines if line.startswith('no filters of')]
   for line, (name, why) in zip(
     skipped,
     {
-      'conv': 'no dense layer',
+      'odd': 'no dense layer',
       'small': 'images are (4, 4, 1), others (8, 8, 1)',
-      'mlp': 'no layer conv1',
       'lost': 'no checkpoint',
       'young': 'not finished',
     }.items(),
@@ -270,6 +280,51 @@ def test_runs_without_comparable_filters_are_named(
     assert why in line
     assert '\n' not in line
   assert (tmp_path / 'out' / 'filters.png').is_file()
+
+
+def test_local_filters_stand_at_their_place_in_the_image(make_run):
+  rng = np.random.default_rng(0)
+  kernel = rng.normal(size=(4, 4, 2, 9, 9, 1)).astype(np.float32)
+  path = make_run(config=config(model__name='s_local'), kernel=kernel)
+  run = report.read(path)
+  assert run.filters.shape == (32, 8, 8, 1)
+  # Stride 2 on 8 pixels, SAME: 7 zeros in all, 3 of them before the image.
+  for y, x, o in np.ndindex(4, 4, 2):
+    padded = np.zeros((15, 15, 1))
+    padded[2 * y : 2 * y + 9, 2 * x : 2 * x + 9] = kernel[y, x, o]
+    want = padded[3:11, 3:11]
+    np.testing.assert_array_equal(run.filters[(4 * y + x) * 2 + o], want)
+  # Windows are compact by construction: nothing to measure.
+  assert report.row(run)['local (%)'] is None
+
+
+def test_filters_of_conv_and_local_nets_are_drawn(make_run, tmp_path, drawn):
+  rng = np.random.default_rng(0)
+  kernels = {
+    's_fc': local_kernel(),
+    's_local': rng.normal(size=(4, 4, 2, 9, 9, 1)),
+    's_conv': rng.normal(size=(5, 9, 9, 1)),
+    'fc3': rng.normal(size=(64, 6)),
+  }
+  runs = []
+  for name, kernel in kernels.items():
+    path = make_run(name, config(model__name=name), kernel=kernel)
+    if name == 'fc3':
+      make_run.params[name] = {'fc2': {'kernel': kernel[:6]}} | {
+        'fc1': {'kernel': kernel}
+      }
+    runs.append(report.read(path))
+  lines = report.draw(runs, tmp_path / 'out')
+  assert not [line for line in lines if line.startswith('no filters')]
+  notes = [ax.texts[0].get_text() for ax in drawn[0].axes[:4]]
+  for note, units in zip(notes, (40, 32, 5, 6), strict=True):
+    assert f'of {units} filters' in note
+
+
+def test_filters_are_read_only_where_they_are_shown(make_run, monkeypatch):
+  run = report.read(make_run())
+  monkeypatch.setattr(report.checkpoint, 'load_params', None)
+  assert run.metrics == METRICS
 
 
 @pytest.mark.parametrize('content', [None, '{"seed": '])

@@ -26,16 +26,6 @@ NAMES = (
   'resnet_kernel',
   'single',
 )
-# Fields whose values are chosen by validation accuracy (A.2); runs that differ
-# in any other one are different experiments.
-TUNED = (
-  'optim.lr',
-  'optim.momentum',
-  'optim.weight_decay',
-  'optim.l1_conv',
-  'optim.l1_fc',
-  'model.dropout',
-)
 
 
 def load(grid: str) -> tuple[str, list[Point]]:

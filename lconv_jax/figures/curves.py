@@ -11,7 +11,7 @@ from lconv_jax.figures import axis, style
 Runs = Sequence[tuple[str, axis.Metrics]]
 
 _KEY = 'nonzero/'
-_NAMED = 8  # layers that a legend can hold
+_NAMED = 4  # layers in a legend, besides the last one
 
 
 def curves(
@@ -43,12 +43,16 @@ def curves(
 
 
 def nonzero(
-  runs: Runs, path: str | pathlib.Path, caption: str | None = None
+  runs: Runs,
+  epochs: Sequence[int],
+  path: str | pathlib.Path,
+  caption: str | None = None,
 ) -> style.Paths:
   """Draws the non-zero weights of each layer against epochs (figure 3).
 
   Args:
     runs: as in `curves`.
+    epochs: how many each run trains, so that one shows that is not finished.
     path: of the PNG; the others stand beside it.
     caption: as `style.save` takes it.
 
@@ -60,7 +64,9 @@ def nonzero(
   with style.look():
     fig = figure.Figure((style.COLUMN, 2.2 * lines), layout='constrained')
     panels = [fig.add_subplot(lines, columns, i + 1) for i in range(len(runs))]
-    _panels(panels, runs, title_width=34 // columns)
+    _panels(panels, runs, title_width=30 // columns)
+    for ax, last in zip(panels, epochs, strict=True):
+      ax.set_xlim(0, last)
     for ax in panels:
       if not ax.get_subplotspec().is_first_col():
         ax.set_ylabel('')
@@ -81,9 +87,14 @@ def _accuracy(ax: axes.Axes, runs: Runs) -> None:
 
 def _panels(panels: Sequence[axes.Axes], runs: Runs, title_width: int) -> None:
   """Draws a panel for each run, on one scale: runs compare at a glance."""
+  before = None
   for ax, (label, metrics) in zip(panels, runs, strict=True):
     _layers(ax, metrics)
     ax.set_title(textwrap.fill(label, title_width))
+    names = [line.get_label() for line in ax.lines]
+    if names and names != before:
+      ax.legend()
+    before = names
   low = min([10, *(ax.get_ylim()[0] for ax in panels)])
   for ax in panels:
     ax.set_ylim(low, 130)
@@ -106,5 +117,3 @@ def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:
   ax.set_yscale('log')
   ax.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
   ax.yaxis.set_minor_formatter(ticker.NullFormatter())
-  if keys:
-    ax.legend(ncols=1 + len(keys) // 5)

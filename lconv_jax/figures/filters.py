@@ -38,7 +38,7 @@ def first_layer_filters(
       filters [units, h, w, C] of any size.
     image_shape: (H, W, C) of dense kernels; C, of all panels, is 1 or 3.
     path: of the PNG; the others stand beside it.
-    rows: of filters in a panel.
+    rows: of filters in a panel, at most.
     cols: of filters in a panel.
     min_nonzero: the bar, in non-zero values.
     seed: of the random choice.
@@ -55,7 +55,10 @@ def first_layer_filters(
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)
   wide = width / (1.05 * count + 0.05)  # of a panel, gaps are a 20th of it
-  titles = [textwrap.fill(title, int(11 * wide)) for title, _ in columns]
+  titles = [
+    '\n'.join(textwrap.fill(line, int(11 * wide)) for line in title.split('\n'))
+    for title, _ in columns
+  ]
   filters = [_filters(kernel, image_shape) for _, kernel in columns]
   mosaics = [
     _mosaic(_paint(f[choose(f, rows * cols, min_nonzero, seed)]), rows, cols)
@@ -163,9 +166,10 @@ def _paint(
 def _mosaic(
   images: Float[np.ndarray, 'n h w 3'], rows: int, cols: int
 ) -> Float[np.ndarray, 'height width 3']:
-  """Returns images in a grid with lines; cells may stay empty."""
+  """Returns images in a grid with lines, as many rows as they need."""
   line = max(1, images.shape[2] // 24)
   height, width = (n + line for n in images.shape[1:3])
+  rows = max(1, min(rows, -(-len(images) // cols)))
   result = np.ones((rows * height + line, cols * width + line, 3))
   for i, image in enumerate(images):
     y, x = (i // cols) * height, (i % cols) * width

@@ -9,10 +9,11 @@ colour vision, and never the only sign: lines differ in markers and dashes too.
 import contextlib
 import pathlib
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib import figure
+from matplotlib import figure, lines
 
 COLUMN = 3.25  # inches, of a page with two columns
 DPI = 200  # of PNGs
@@ -79,6 +80,23 @@ def net(title: str) -> dict[str, Any]:
   return {'color': _CONNECTIVITIES[connectivity], **_DEPTHS[depth]}
 
 
+def legend(fig: figure.Figure, nets: Sequence[lines.Line2D]) -> None:
+  """Adds a legend of nets above all panels, a column for a connectivity.
+
+  Args:
+    fig: has a constrained layout.
+    nets: labelled by their titles, and maybe by words after them.
+  """
+  columns = {name: [] for name in _CONNECTIVITIES}
+  for line in nets:
+    columns[line.get_label().split()[0].partition('-')[2]].append(line)
+  columns = list(filter(None, columns.values()))
+  rows = max(map(len, columns))
+  blank = lines.Line2D([], [], ls='', label=' ')
+  handles = [line for c in columns for line in (*c, *[blank] * (rows - len(c)))]
+  fig.legend(handles=handles, loc='outside upper center', ncols=len(columns))
+
+
 def look() -> contextlib.AbstractContextManager[None]:
   """Returns a context in which to make and save a figure."""
   return mpl.rc_context(_LOOK)
@@ -112,10 +130,14 @@ def save_caption(caption: str, path: str | pathlib.Path) -> pathlib.Path:
   """Writes a caption as text, and returns its path.
 
   Args:
-    caption: of a line for each paragraph, which is filled to 80 columns.
+    caption: of a line for each paragraph, which is filled to 80 columns; those
+      that begin with a blank, such as commands, stay as they are.
     path: of what it belongs to.
   """
   path = pathlib.Path(path).with_suffix('.txt')
-  lines = (textwrap.fill(line, 80) for line in caption.splitlines())
-  path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+  paragraphs = (
+    line if line.startswith(' ') else textwrap.fill(line, 80)
+    for line in caption.splitlines()
+  )
+  path.write_text('\n'.join(paragraphs) + '\n', encoding='utf-8')
   return path

@@ -1,0 +1,42 @@
+"""Test accuracy of ResNet18 against the size of its kernels (figure 5)."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from matplotlib import figure, ticker
+
+from lconv_jax.figures import axis, style
+
+_LOOKS = (
+  {'color': style.BLUE, 'marker': 'o', 'linestyle': '-'},
+  {'color': style.VERMILION, 'marker': 's', 'linestyle': (0, (3, 1.2))},
+  {'color': style.GREEN, 'marker': '^', 'linestyle': (0, (1, 1))},
+  {'color': style.BLACK, 'marker': 'D', 'linestyle': '-.'},
+)
+
+
+def draw(
+  lines: Mapping[str, Sequence[axis.Point]],
+  path: str | pathlib.Path,
+  caption: str | None = None,
+) -> style.Paths:
+  """Draws test accuracy against kernel size, a line for each method.
+
+  Args:
+    lines: for each method, points in pixels and per cent.
+    path: of the PNG; the others stand beside it.
+    caption: as `style.save` takes it.
+
+  Returns:
+    The paths of what was written.
+  """
+  with style.look():
+    fig = figure.Figure((style.COLUMN, 2.2), layout='constrained')
+    ax = fig.add_subplot()
+    for i, (label, points) in enumerate(lines.items()):
+      axis.points(ax, points, label=label, **_LOOKS[i % len(_LOOKS)])
+    ax.set(xlabel='kernel size (px)', ylabel='test accuracy (%)')
+    ax.set_xticks(sorted({p.x for points in lines.values() for p in points}))
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
+    ax.legend()
+    return style.save(fig, path, caption)

@@ -1,0 +1,58 @@
+"""Non-zero weights per layer under β-LASSO, from runs (figure 3)."""
+
+import pathlib
+from collections.abc import Sequence
+
+from lconv_jax import errors, figures
+from lconv_jax.paper import captions
+from lconv_jax.paper.experiments import Experiment
+from lconv_jax.paper.item import Drawn
+
+MOST = 8  # panels that fit on a page
+
+
+def draw(
+  chosen: Sequence[Experiment], path: pathlib.Path, request: captions.Request
+) -> Drawn:
+  """Draws runs by β-LASSO that cut weights, β > 0; see `item.Item`."""
+  chosen = [
+    e
+    for e in chosen
+    if e.method.startswith('β-LASSO') and e.fields['optim.beta'] > 0
+  ]
+  if not chosen:
+    raise errors.UsageError(
+      'No run by β-LASSO with β > 0; python main.py '
+      '--config=configs/s_fc_small.py trains one.'
+    )
+  if len(chosen) > MOST:
+    raise errors.UsageError(
+      f'{len(chosen)} experiments by β-LASSO are more than the {MOST} that a '
+      'page can hold; choose, as by '
+      f'--only model.name={chosen[0].fields["model.name"]}.'
+    )
+  text = captions.caption(
+    (
+      'Non-zero weights of each layer against epochs under β-LASSO (figure 3 '
+      'of the paper).',
+      'Each panel is a single run, the winner by validation accuracy among '
+      'those that differ in λ, learning rate or dropout. Layers go from dark '
+      'and wide (the first) to light and narrow (the last).',
+    ),
+    chosen,
+    request,
+  )
+  runs = [(_title(e, chosen), e.runs[0].metrics) for e in chosen]
+  epochs = [e.epochs for e in chosen]
+  return Drawn(figures.nonzero(runs, epochs, path, text))
+
+
+def _title(e: Experiment, chosen: Sequence[Experiment]) -> str:
+  """Returns the label, with what tells it from others of the same label."""
+  same = [other for other in chosen if other.label == e.label]
+  words = [e.label]
+  if len({other.alpha for other in same}) > 1:
+    words.append(f'α={e.alpha}')
+  if len({other.epochs for other in same}) > 1:
+    words.append(f'{e.epochs} epochs')
+  return ', '.join(words)

@@ -1,0 +1,72 @@
+"""Which run is reported: the best one by validation accuracy (A.2)."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lconv_jax import errors
+
+# Fields of a config whose values are chosen by validation accuracy (A.2); runs
+# that differ in any other one are different experiments.
+TUNED = (
+  'optim.lr',
+  'optim.momentum',
+  'optim.weight_decay',
+  'optim.l1_conv',
+  'optim.l1_fc',
+  'model.dropout',
+)
+
+
+class Candidate(NamedTuple):
+  """A setting with its seeds."""
+
+  point: Mapping[str, Any]  # fields of the config, without the seed
+  best: dict[str, Mapping[str, Any]]  # of finished seeds: metrics, by name
+  seeds: int  # how many there are to be
+
+
+def complete(candidates: Sequence[Candidate]) -> list[Candidate]:
+  """Returns those all of whose seeds are finished."""
+  return [c for c in candidates if len(c.best) == c.seeds]
+
+
+def winner(candidates: Sequence[Candidate]) -> Candidate | None:
+  """Returns the complete candidate with the best mean validation accuracy.
+
+  Args:
+    candidates: of one experiment; of equals the first one wins.
+
+  Raises:
+    UsageError: runs have no validation accuracy.
+  """
+  return max(
+    complete(candidates),
+    key=lambda c: accuracy(c, 'validation')[0],
+    default=None,
+  )
+
+
+def accuracy(c: Candidate, part: str) -> tuple[float, float | None]:
+  """Returns mean and standard deviation over seeds, in per cent.
+
+  Args:
+    c: has at least one finished seed.
+    part: 'train', 'validation' or 'test'.
+
+  Returns:
+    The deviation of a single seed is None.
+
+  Raises:
+    UsageError: a run has not measured it.
+  """
+  metric = f'{part}/accuracy'
+  try:
+    values = [100 * best[metric] for best in c.best.values()]
+  except KeyError as e:
+    raise errors.UsageError(
+      f'{next(iter(c.best))} has no {metric}: nothing may be chosen by test '
+      'accuracy; train with config.data.validation above 0.'
+    ) from e
+  std = statistics.stdev(values) if len(values) > 1 else None
+  return statistics.fmean(values), std

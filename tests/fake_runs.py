@@ -1,0 +1,80 @@
+"""Run folders as training leaves them, written at once."""
+
+import json
+
+import numpy as np
+
+from configs import base
+from lconv_jax import checkpoint
+
+WEIGHTS = {'conv1': 1000, 'fc1': 200, 'fc2': 10}
+IMAGE = (32, 32, 3)
+
+
+def write(
+  folder,
+  test=0.5,
+  validation=None,
+  finished=True,
+  measured=None,
+  weights=WEIGHTS,
+  kernel=None,
+  choices='cifar10,momentum',
+  **fields,
+):
+  """Writes a run; `fields` are of the config, with __ for dots."""
+  config = base.choose(base.base(), choices)
+  config.train.epochs = 4
+  config.precision = 'float32'
+  config.update_from_flattened_dict(
+    {name.replace('__', '.'): value for name, value in fields.items()}
+  )
+  environment = {'commit': 'c0ffee', 'command': f'python main.py {folder.name}'}
+  folder.mkdir(parents=True)
+  _json(
+    folder / 'config.json', {**config.to_dict(), 'environment': environment}
+  )
+  epochs = config.train.epochs
+  last = epochs if measured is None else measured
+  rows = [
+    _row(epoch, epochs, test, test if validation is None else validation)
+    for epoch in range(1, last + 1)
+  ]
+  lines = ''.join(json.dumps(row) + '\n' for row in rows)
+  (folder / 'metrics.jsonl').write_text(lines, encoding='utf-8')
+  if finished:
+    done = {
+      'best': rows[-1],
+      'last': rows[-1],
+      'weights': weights,
+      'image_shape': list(IMAGE),
+      'environment': environment,
+    }
+    _json(folder / 'done.json', done)
+  if kernel is not None:
+    best = {'params': {'conv1': {'kernel': kernel}}, 'batch_stats': {}}
+    checkpoints = checkpoint.Checkpoints(folder)
+    checkpoints.save(
+      epochs, checkpoint.Checkpoint({'step': np.array(epochs)}, best, rows[-1])
+    )
+    checkpoints.close()
+  return folder
+
+
+def _row(epoch, epochs, test, validation):
+  share = epoch / epochs
+  row = {
+    'epoch': float(epoch),
+    'step': 10 * epoch,
+    'train/accuracy': min(1.0, test * share + 0.1),
+    'validation/accuracy': validation * share,
+    'test/accuracy': test * share,
+    'seconds': 2.0 * epoch,
+  }
+  for i, layer in enumerate(WEIGHTS):
+    row[f'nonzero/{layer}'] = 1 - share * (1 - 0.01 * 10**i)
+  return row
+
+
+def _json(path, content):
+  path.write_text(json.dumps(content), encoding='utf-8')
