@@ -40,8 +40,9 @@ _SHOWN = (
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
-  'their own shuffles (by chance: 5 %). spread: median r.m.s. distance of the\n'
-  'weight from its centre, over filters with at least 20 non-zero values.'
+  'their own shuffles, and by more than a tenth. spread: median r.m.s.\n'
+  'distance of the weight from its centre, over filters with at least 20 '
+  'non-zero values;\npython -m lconv_jax.locality has more.'
 )
 
 
@@ -135,7 +136,7 @@ def row(run: Run) -> Row:
   local = spread = None
   if run.filters is not None:
     summary = locality.summary(locality.measure(run.filters))
-    local, spread = summary.local_of_all, summary.median_spread
+    local, spread = summary.local_of_all, summary.spread.value
   last = run.metrics[-1] if run.metrics else {'epoch': 0}
   epochs = run.config['train']['epochs']
   if not run.done:
