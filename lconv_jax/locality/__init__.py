@@ -24,7 +24,7 @@ from lconv_jax.locality.layer import (
   measure_pairs,
   summary,
 )
-from lconv_jax.locality.log import metrics, sample
+from lconv_jax.locality.log import flat, metrics, sample
 from lconv_jax.locality.measures import (
   WINDOW,
   box_area,
@@ -56,6 +56,7 @@ __all__ = [
   'best_shift_correlation',
   'box_area',
   'energy',
+  'flat',
   'from_kernel',
   'ipr',
   'measure',

@@ -25,7 +25,7 @@ def metrics(
   kernel: Real[np.ndarray, 'inputs units'],
   image_shape: tuple[int, int, int],
   quick: bool = False,
-) -> dict[str, float]:
+) -> dict[str, int | float]:
   """Returns the `Summary` of a dense first layer as names and numbers.
 
   Args:
@@ -42,13 +42,18 @@ def metrics(
     layer.measure(filters),
     layer.measure_pairs(filters, pairs=_LOGGED_PAIRS if quick else PAIRS),
   )
-  flat = {}
-  for name, value in found._asdict().items():
+  return {k: v for k, v in flat(found).items() if not math.isnan(v)}
+
+
+def flat(summary: layer.Summary) -> dict[str, int | float]:
+  """Returns a summary's numbers: 'spread', 'spread_ratio', 'spread_z', ..."""
+  result = {}
+  for name, value in summary._asdict().items():
     if isinstance(value, layer.Typical):
-      flat |= {
+      result |= {
         name if k == 'value' else f'{name}_{k}': v
         for k, v in value._asdict().items()
       }
     else:
-      flat[name] = value
-  return {k: v for k, v in flat.items() if not math.isnan(v)}
+      result[name] = value
+  return result

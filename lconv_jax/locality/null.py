@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int, Real
-from scipy import special
 
 from lconv_jax.locality import blocks, measures
 from lconv_jax.locality.filters import energy
@@ -104,11 +103,7 @@ def null_box_area(
   counts, which = np.unique(pixels, return_inverse=True)
   h, w = np.arange(height + 1), np.arange(width + 1)
   areas = np.outer(h, w)
-  # The share of all n-subsets that lie in a given h x w box.
-  inside = np.exp(
-    _log_choose(areas, counts[:, None, None])
-    - _log_choose(total, counts[:, None, None])
-  )
+  inside = _share_inside(areas, total, counts)
   exact = inside
   for axis in (1, 2):  # less those that miss a side, plus those that miss both
     exact = np.diff(exact, 2, axis, prepend=0)
@@ -122,13 +117,25 @@ def null_box_area(
   return table[which]
 
 
-def _log_choose(n: np.ndarray | int, k: np.ndarray) -> np.ndarray:
-  """Returns the logarithm of n over k, -∞ where k > n."""
-  left = np.maximum(n - k, 0)
-  log = (
-    special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(left + 1)
-  )
-  return np.where(k > n, -math.inf, log)
+def _share_inside(
+  areas: np.ndarray, total: int, counts: np.ndarray
+) -> np.ndarray:
+  """Returns which share of the n-subsets of all pixels lies in an area.
+
+  Args:
+    areas: a, in pixels, [h, w].
+    total: number of all pixels.
+    counts: n.
+
+  Returns:
+    (a over n) / (total over n), [counts, h, w].
+  """
+  distinct, where = np.unique(areas, return_inverse=True)
+  taken = np.arange(counts.max(initial=0))
+  # A product, as logarithms of factorials would not bear the differences.
+  factors = np.maximum(distinct[:, None] - taken, 0) / (total - taken)
+  shares = np.cumprod(np.insert(factors, 0, 1, axis=1), axis=1)
+  return shares[where.reshape(areas.shape)][..., counts].transpose(2, 0, 1)
 
 
 def _with_permutations(

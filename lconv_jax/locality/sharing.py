@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, Real
 from lconv_jax.locality import blocks
 
 PAIRS = 2000
-PAIR_DRAWS = 20
+PAIR_DRAWS = 10
 
 _BLOCK = 128  # pairs at a time
 
