@@ -1,3 +1,4 @@
+import csv
 import itertools
 import json
 import math
@@ -9,6 +10,7 @@ import scipy.stats
 from flax import linen as nn
 
 from lconv_jax import check, embed, errors, grid, locality, train, windows
+from lconv_jax.locality import __main__ as command
 from lconv_jax.locality import compare
 from tests import small
 
@@ -488,7 +490,7 @@ def test_the_rows_are_those_of_a_convolution():
 
 
 def test_noise_repeats_as_its_null_does():
-  found = locality.measure_pairs(noise(120, (9, 8, 2)), pairs=1500)
+  found = locality.measure_pairs(noise(120, (9, 8, 2)), pairs=1500, draws=19)
   assert abs(np.mean(found.z)) < 0.1
   assert np.mean(found.ratio) == pytest.approx(1, abs=0.02)
   counts, _ = np.histogram(found.percentile, bins=4, range=(-0.01, 1.01))
@@ -584,10 +586,8 @@ def test_a_run_logs_its_locality(logged):
 
 
 def test_a_run_ends_with_the_locality_of_its_best_net(logged):
-  from lconv_jax import checkpoint
-
   done = json.loads((logged / 'alone' / 'done.json').read_text())
-  kernel = checkpoint.load_params(logged / 'alone')['conv1']['kernel']
+  kernel = command.checkpoint.load_params(logged / 'alone')['conv1']['kernel']
   assert done['locality'] == locality.metrics(
     np.asarray(kernel), tuple(done['image_shape'])
   )
@@ -604,14 +604,18 @@ def test_runs_side_by_side_log_each_its_own(logged):
 
 
 def test_unasked_nothing_is_logged_until_the_end(tmp_path):
-  config = small.config(**{'train.epochs': 1})
+  config = small.config(**{'train.epochs': 1, 'data.augment': 'none'})
   done = train.train_and_evaluate(config, tmp_path)
   assert not any(key.startswith('locality/') for key in rows(tmp_path)[0])
   assert done['locality']['filters'] == 256
+  config.train.log_locality = True  # does not make it another run
+  assert train.train_and_evaluate(config, tmp_path) == done
 
 
 def test_a_net_with_windows_has_no_locality_to_log(tmp_path):
-  config = small.config(**{'train.epochs': 1, 'model.name': 's_conv'})
+  config = small.config(
+    **{'train.epochs': 1, 'model.name': 's_conv', 'data.augment': 'none'}
+  )
   assert 'locality' not in train.train_and_evaluate(config, tmp_path / 'a')
   config.train.log_locality = True
   with pytest.raises(errors.UsageError, match=r'log_locality=True.*s_conv'):
@@ -621,8 +625,93 @@ def test_a_net_with_windows_has_no_locality_to_log(tmp_path):
     check.check(config)
 
 
-def test_logging_may_begin_when_a_run_is_continued(tmp_path):
-  config = small.config(**{'train.epochs': 1})
-  train.train_and_evaluate(config, tmp_path)
-  config.train.log_locality = True
-  train.train_and_evaluate(config, tmp_path)
+# The command.
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+  """Run folders of a dense, a LOCAL and a CONV net, and one not finished."""
+  kernels = {
+    'fc': noise(40, (64,)).T,
+    'local': noise(4, (4, 2, 9, 9, 1)).reshape(4, 4, 2, 9, 9, 1),
+    'conv': noise(2, (9, 9, 1)),
+    'young': None,
+  }
+  for name, kernel in kernels.items():
+    folder = tmp_path / name
+    folder.mkdir()
+    net = 's_fc' if kernel is None else f's_{name}'
+    config = small.config(**{'model.name': net}).to_dict()
+    (folder / 'config.json').write_text(json.dumps(config))
+    if kernel is not None:
+      done = {'best': {'epoch': 1}, 'image_shape': [8, 8, 1], 'weights': {}}
+      (folder / 'done.json').write_text(json.dumps(done))
+
+  def load_params(path, which='best'):
+    return {
+      'fc1': {'kernel': np.ones((2, 2))},
+      'conv1': {'kernel': kernels[path.name]},
+    }
+
+  monkeypatch.setattr(command.checkpoint, 'load_params', load_params)
+  return tmp_path
+
+
+def test_the_command_prints_tables_and_draws(folders, capsys):
+  out = folders / 'out'
+  names = ('fc', 'local', 'conv', 'young')
+  status = command.main(
+    [
+      *(str(folders / name) for name in names),
+      f'--out={out}',
+      f'--csv={out / "table.csv"}',
+      '--window=3',
+    ]
+  )
+  assert status == 0
+  printed = capsys.readouterr().out
+  assert f'no filters of {folders / "young"}: the run is not' in printed
+  for suffix in ('png', 'pdf'):
+    assert (out / f'locality.{suffix}').stat().st_size > 1000
+  assert 'energy in the best window of 3 x 3 (%)' in printed
+  assert len({len(s) for s in printed.split('\n\n')[1].splitlines()}) == 1
+  with open(out / 'table.csv', encoding='utf-8') as f:
+    fc, local, conv = csv.DictReader(f)
+  assert fc['method'].startswith('S-FC β-LASSO')
+  assert [row['filters'] for row in (fc, local, conv)] == ['40', '32', '32']
+  assert [row['counted'] for row in (fc, local, conv)] == ['40', '32', '32']
+  assert fc['ipr_z'] == ''
+  assert float(fc['spread_ratio']) == pytest.approx(1, abs=0.1)
+  assert f'{float(fc["spread"]):.3g}' in printed
+
+
+def test_layers_with_windows_are_measured_as_dense_ones(folders):
+  (local,), _ = command._layers([str(folders / 'local')], 9, 0)
+  (conv,), _ = command._layers([str(folders / 'conv')], 9, 0)
+  for layer, wide in ((local, False), (conv, True)):
+    kernel = command.checkpoint.load_params(
+      folders / ('conv' if wide else 'local')
+    )
+    kernel = kernel['conv1']['kernel']
+    x = noise(3, (8, 8, 1))
+    w = windows.window((8, 8), (9, 9), 2)
+    padded = np.pad(x, ((0, 0), *w.padding, (0, 0)))
+    want = [
+      np.einsum(
+        'bhwc,hwc->b',
+        padded[:, 2 * y : 2 * y + 9, 2 * v : 2 * v + 9],
+        kernel[o] if wide else kernel[y, v, o],
+      )
+      for y, v, o in np.ndindex(4, 4, 2)
+    ]
+    got = np.einsum('bhwc,uhwc->ub', x, layer.filters)
+    np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_the_command_without_any_filters_is_an_error(folders, capsys):
+  assert command.main([str(folders / 'young')]) == 2
+  captured = capsys.readouterr()
+  assert captured.err.startswith('error: no filters of')
+  assert captured.err.count('\n') == 1
+  assert command.main([str(folders)]) == 2
+  assert 'no run folder' in capsys.readouterr().err

@@ -137,10 +137,10 @@ def _tables(layers: Sequence[_Layer], window: int) -> str:
     shares = (_show(100 * x) for x in (s.local_of_all, s.repeats))
     first.append((layer.label, f'{s.filters:,}', f'{s.counted:,}', *shares))
   parts = [_aligned(first)]
-  for name, (words, unit, factor) in _MEASURES.items():
-    words = f'{words}, {window} x {window}' if 'window' in words else words
-    title = f'{words} ({unit})' if unit else words
-    rows = [(title, 'median', 'shuffled', 'ratio', 'z', 'percentile')]
+  for name, (_, _, factor) in _MEASURES.items():
+    rows = [
+      (_title(name, window), 'median', 'shuffled', 'ratio', 'z', 'percentile')
+    ]
     for layer in layers:
       t = getattr(layer.summary, name)
       numbers = (factor * t.value, factor * t.null_mean, t.ratio, t.z)
@@ -162,6 +162,13 @@ local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
 below {locality.EFFECT:g}, of all filters.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; 1/α of all \
 in a convolution."""
+
+
+def _title(name: str, window: int) -> str:
+  words, unit, _ = _MEASURES[name]
+  if name == 'window_share':
+    words += f' of {window} x {window}'
+  return f'{words} ({unit})' if unit else words
 
 
 def _write_csv(layers: Sequence[_Layer], path: str) -> None:
@@ -186,10 +193,10 @@ def _draw(
   with mpl.rc_context(figures._STYLE):
     size = 7, 0.9 + 1.15 * len(layers)
     fig = figure.Figure(size, layout='constrained')
+    fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
     grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
     for column, name in enumerate(_DRAWN):
-      words, unit, _ = _MEASURES[name]
-      label = textwrap.fill(words, 20) + (f' ({unit})' if unit else '')
+      label = textwrap.fill(_title(name, window), 24)
       grid[-1, column].set_xlabel(label)
       panels = [value[name] for value in values]
       for ax, panel in zip(grid[:, column], panels, strict=True):
@@ -243,7 +250,7 @@ def _bins(panels: Sequence[_Panel]) -> np.ndarray:
   largest = max(
     (x.max() for panel in panels for x in panel[:2] if x.size), default=1
   )
-  return np.linspace(0, largest, 61)
+  return np.linspace(0, largest, 41)
 
 
 def _panel(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:

@@ -117,6 +117,7 @@ def measure_pairs(
   filters: Real[np.ndarray, 'units height width channels'],
   min_nonzero: int = MIN_NONZERO,
   pairs: int = sharing.PAIRS,
+  draws: int = sharing.PAIR_DRAWS,
   seed: int = 0,
 ) -> compare.Compared:
   """Compares how alike filters are at their best shift with shuffled ones.
@@ -126,6 +127,7 @@ def measure_pairs(
     min_nonzero: filters with fewer non-zero values are left out: any two of
       few pixels are much alike.
     pairs: how many random pairs to take.
+    draws: permutations for each pair.
     seed: of pairs and permutations.
 
   Returns:
@@ -137,7 +139,7 @@ def measure_pairs(
   a, b = filters[a], filters[b]
   return compare.with_draws(
     sharing.best_shift_correlation(a, b),
-    sharing.null_correlation(a, b, seed=seed),
+    sharing.null_correlation(a, b, draws, seed),
     _SHARE_TIE,
     larger_is_local=True,
   )

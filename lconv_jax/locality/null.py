@@ -17,7 +17,7 @@ from lconv_jax.locality.filters import energy
 DRAWS = 200
 
 _BLOCK = 512  # filters that share their permutations
-_CACHED = 64  # filters whose images stay in the cache
+_CACHED = 128  # filters whose images stay in the cache
 
 
 def null_spread(
