@@ -82,6 +82,10 @@ def base() -> ml_collections.ConfigDict:
   t.init_from = ''
   t.eval_every_epochs = 1
   t.checkpoint_every_epochs = 50  # besides every 10 minutes
+  # Whether to log with each evaluation how local the filters of a dense first
+  # layer are: `lconv_jax.locality`, of 1,000 filters at most. done.json has it
+  # anyway, of all filters of the best net.
+  t.log_locality = False
   # Steps to trace once all is compiled, into WORKDIR/profile, for TensorBoard's
   # profile plugin and Perfetto; 0: none
   t.profile = 0

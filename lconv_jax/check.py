@@ -71,6 +71,14 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'config.model.kernel_size={config.model.kernel_size} is for nets with '
       f'convolutions, but {config.model.name} has none; leave it at 0.'
     )
+  if config.train.log_locality and not config.model.name.endswith(
+    ('_fc', 'fc3')
+  ):
+    raise errors.UsageError(
+      'config.train.log_locality=True is for nets whose first layer is dense '
+      f'(s_fc, d_fc, fc3), but that of {config.model.name} has windows, and is '
+      'local by design; leave it out.'
+    )
 
 
 def check_batch(batch_size: int, num_devices: int) -> None:

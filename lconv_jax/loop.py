@@ -10,12 +10,14 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 
 from lconv_jax import (
   checkpoint,
   errors,
   hosts,
   interrupt,
+  locality,
   metrics,
   progress,
 )
@@ -145,9 +147,10 @@ def _train(
       epoch_ends and now // per_epoch % t.checkpoint_every_epochs == 0
     ):
       _save(runs, trainer)
-  for run in runs:
+  kernels = trainer.first_layer(trainer.best)
+  for run, kernel in zip(runs, kernels, strict=True):
     if not run.error:
-      _finish(run, trainer)
+      _finish(run, trainer, kernel)
 
 
 def _stop(run: Run, row: dict[str, Any], steps: tuple[int, int]) -> None:
@@ -178,10 +181,17 @@ def _evaluate(
     row['seconds'] = seconds
     better.append(not run.error and run.is_better(row))
   trainer.keep(better)
+  kernels = [None] * len(runs)
+  if runs[0].config.train.log_locality:
+    kernels = trainer.first_layer(trainer.net(), locality.sample)
   with hosts.together():
-    for run, row in zip(runs, rows, strict=True):
-      if not run.error:
-        run.writer.write(row)
+    for run, row, kernel in zip(runs, rows, kernels, strict=True):
+      if run.error:
+        continue
+      if kernel is not None and hosts.is_first():
+        found = locality.metrics(kernel, _image_shape(trainer), quick=True)
+        row |= {f'locality/{k}': v for k, v in found.items()}
+      run.writer.write(row)
 
 
 def _save(runs: Sequence[Run], trainer: Trainer) -> None:
@@ -206,19 +216,27 @@ def _trace(folder: pathlib.Path) -> Iterator[None]:
   print(f'Profile in {where}: TensorBoard shows it, or ui.perfetto.dev.')
 
 
-def _finish(run: Run, trainer: Trainer) -> None:
+def _finish(run: Run, trainer: Trainer, first_layer: np.ndarray) -> None:
   result = {
     'best': run.best_row,
     # Somebody may have lost metrics.jsonl.
     'last': run.writer.rows[-1] if run.writer.rows else run.best_row,
     'weights': trainer.weights,
-    'image_shape': list(trainer.setup.data.images.shape[2:]),
+    'image_shape': list(_image_shape(trainer)),
     'environment': run_folder.environment(),
   }
   if trainer.count > 1:
     result['environment']['side_by_side'] = trainer.count
   with hosts.together():
     if hosts.is_first():
+      if first_layer.ndim == 2:  # dense: no window makes its filters local
+        result['locality'] = locality.metrics(
+          first_layer, _image_shape(trainer)
+        )
       if source := run_folder.read_json(run.folder / 'init_from.json'):
         result['init_from'] = source
       run_folder.write_json(run.folder / 'done.json', result)
+
+
+def _image_shape(trainer: Trainer) -> tuple[int, int, int]:
+  return trainer.setup.data.images.shape[2:]

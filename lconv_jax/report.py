@@ -52,8 +52,9 @@ _SHOWN = (
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
-  'their own shuffles (by chance: 5 %). spread: median r.m.s. distance of the\n'
-  'weight from its centre, over filters with at least 20 non-zero values.'
+  'their own shuffles, and by more than a tenth. spread: median r.m.s.\n'
+  'distance of the weight from its centre, over filters with at least 20 '
+  'non-zero values;\npython -m lconv_jax.locality has more.'
 )
 
 
@@ -179,7 +180,7 @@ def row(run: Run) -> Row:
   # How local filters of the others are is how they are built.
   if run.config['model']['name'] in _DENSE and run.filters is not None:
     summary = locality.summary(locality.measure(run.filters))
-    local, spread = summary.local_of_all, summary.median_spread
+    local, spread = summary.local_of_all, summary.spread.value
   last = run.metrics[-1] if run.metrics else {}
   environment = run.environment
   return {

@@ -22,7 +22,12 @@ from lconv_jax import checkpoint, errors, interrupt
 LOCK = '.lock'
 ERROR = 'error.txt'  # why a run stopped that did not reach its end
 # These may change when a run is continued: they do not change its results.
-FREE = ('data.dir', 'train.checkpoint_every_epochs', 'train.profile')
+FREE = (
+  'data.dir',
+  'train.checkpoint_every_epochs',
+  'train.log_locality',
+  'train.profile',
+)
 # What runs did before there were these fields.
 BEFORE = {
   'model.kernel_size': 0,

@@ -134,6 +134,7 @@ class Trainer:
     self._evaluate = parallel.pmap(fns.evaluate)
     self._nonzero = parallel.pmap(fns.nonzero)
     self._choose = parallel.pmap(fns.choose, donate_argnums=(2,))
+    self._take = parallel.pmap(lambda x, i: jnp.take(x, i, axis=-1))
     self._copy = parallel.pmap(lambda tree: jax.tree.map(jnp.copy, tree))
     if saved:
       states, bests = ([c[i] for c in saved] for i in (0, 1))
@@ -201,6 +202,23 @@ class Trainer:
       for layer, size in self.weights.items():
         row[f'nonzero/{layer}'] = int(count[layer]) / size
     return rows
+
+  def first_layer(
+    self,
+    net: dict[str, PyTree],
+    choose: Callable[[int], np.ndarray] | None = None,
+  ) -> list[np.ndarray]:
+    """Returns the kernel of each run's first layer, on the host.
+
+    Args:
+      net: what `self.net` returns, or `self.best`.
+      choose: from the number of units, which of them; None: all.
+    """
+    kernel = net['params'][next(iter(self.weights))]['kernel']
+    if choose:
+      units = parallel.replicate(choose(kernel.shape[-1]))
+      kernel = self._take(kernel, units)
+    return self._split(parallel.unreplicate(kernel))
 
   def keep(self, better: Sequence[bool]) -> None:
     """Keeps a copy of the nets of those runs that are better than before."""

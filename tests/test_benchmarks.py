@@ -15,6 +15,7 @@ from benchmarks import (
   interleave,
   layer,
   local_conv,
+  locality,
   loop,
   peak,
   startup,
@@ -451,3 +452,33 @@ def test_descriptions_are_compared_with_scipys(monkeypatch, tmp_path, capsys):
   )
   with pytest.raises(RuntimeError, match='scipy npz does not give'):
     describe.main(['--sizes=tiny'])
+
+
+def test_measures_of_filters_are_timed_against_loops(tmp_path, capsys):
+  path = tmp_path / 'locality.json'
+  locality.main(
+    ['--units=40', '--some=6', '--draws=60', '--rounds=2', f'--out={path}']
+  )
+  sparse, dense, *rows = json.loads(path.read_text())['rows']
+  assert sparse['units'] == dense['units'] == 40
+  assert dense['layer_bytes'] == 40 * 3072 * 4
+  assert dense['peak_bytes'] > dense['layer_bytes']
+  assert [row['candidate'] for row in rows] == ['ours', 'loop', 'arrays']
+  assert rows[0]['ratios']['ours'] == 1
+  assert 'loop' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('row', range(4))
+def test_a_loop_that_measures_something_else_is_refused(
+  row, tmp_path, monkeypatch
+):
+  def wrong(filters, draws):
+    result = locality.ours(filters, draws)
+    result[row] *= 1.5
+    return result
+
+  monkeypatch.setitem(locality.CANDIDATES, 'loop', wrong)
+  path = tmp_path / 'locality.json'
+  with pytest.raises(locality.WrongResultError, match='loop differs'):
+    locality.main(['--units=20', '--some=3', '--draws=60', f'--out={path}'])
+  assert not path.exists()

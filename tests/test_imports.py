@@ -41,7 +41,8 @@ MAY_IMPORT = {
     'parallel', 'precision', 'program', 'side_by_side',
   },
   'loop': {
-    'checkpoint', 'hosts', 'interrupt', 'metrics', 'progress', 'run', 'trainer',
+    'checkpoint', 'hosts', 'interrupt', 'locality', 'metrics', 'progress',
+    'run', 'trainer',
   },
   'train': {
     'check', 'checkpoint', 'data', 'hosts', 'loop', 'parallel', 'precision',

@@ -1,0 +1,74 @@
+"""How local are learned filters, and how often do they repeat elsewhere?
+
+Each measure is compared with a null model, the filter's own pixels at shuffled
+positions: as a z-score, a percentile, and a ratio, which is the size of the
+effect. docs/locality.md has definitions and sources.
+
+  >>> filters = from_kernel(params['conv1']['kernel'], (32, 32, 3))
+  >>> result = measure(filters)  # result.spread.z: of each filter
+  >>> summary(result, measure_pairs(filters)).local_of_all
+  0.47
+"""
+
+from lconv_jax.locality.compare import Compared
+from lconv_jax.locality.filters import energy, from_kernel
+from lconv_jax.locality.layer import (
+  EFFECT,
+  LEVEL,
+  MIN_NONZERO,
+  REPEATS,
+  Locality,
+  Summary,
+  Typical,
+  measure,
+  measure_pairs,
+  summary,
+)
+from lconv_jax.locality.log import flat, metrics, sample
+from lconv_jax.locality.measures import (
+  WINDOW,
+  box_area,
+  ipr,
+  spread,
+  window_share,
+)
+from lconv_jax.locality.null import (
+  null_box_area,
+  null_spread,
+  null_window_share,
+)
+from lconv_jax.locality.sharing import (
+  best_shift_correlation,
+  null_correlation,
+  pairs,
+)
+
+__all__ = [
+  'EFFECT',
+  'LEVEL',
+  'MIN_NONZERO',
+  'REPEATS',
+  'WINDOW',
+  'Compared',
+  'Locality',
+  'Summary',
+  'Typical',
+  'best_shift_correlation',
+  'box_area',
+  'energy',
+  'flat',
+  'from_kernel',
+  'ipr',
+  'measure',
+  'measure_pairs',
+  'metrics',
+  'null_box_area',
+  'null_correlation',
+  'null_spread',
+  'null_window_share',
+  'pairs',
+  'sample',
+  'spread',
+  'summary',
+  'window_share',
+]

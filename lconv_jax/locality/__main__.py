@@ -1,0 +1,273 @@
+"""How local the first-layer filters of runs are, against shuffled ones.
+
+  python -m lconv_jax.locality runs/sgd runs/beta_lasso --out figures
+
+Prints a table for each measure and draws the distributions. As in the paper,
+the net with the best validation accuracy is measured, and filters with at least
+20 non-zero values count. Those of CONV and LOCAL layers are measured as the
+dense layer that does the same.
+"""
+
+import argparse
+import csv
+import math
+import pathlib
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import axes, figure
+
+from lconv_jax import embed, errors, locality, models, report, windows
+from lconv_jax.figures import style
+
+# What the table and the figure call the measures: words, unit, factor.
+_MEASURES = {
+  'spread': ('spread', 'px', 1),
+  'ipr': ('inverse participation ratio', '', 1),
+  'window_share': ('energy in the best window', '%', 100),
+  'box_area': ('box of the non-zeros', 'px²', 1),
+  'correlation': ('correlation at the best shift', '', 1),
+}
+_DRAWN = [name for name in _MEASURES if name != 'ipr']  # it has no null
+_SAMPLE = 500  # filters of which the null is drawn
+_SAMPLE_DRAWS = 20  # of each of them
+
+
+class _Layer(NamedTuple):
+  label: str
+  filters: np.ndarray
+  found: locality.Locality
+  pairs: locality.Compared
+  summary: locality.Summary
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line and returns its exit status."""
+  parser = argparse.ArgumentParser(
+    prog='python -m lconv_jax.locality', description=__doc__.splitlines()[0]
+  )
+  parser.add_argument('runs', nargs='+', metavar='RUN', help='a run folder')
+  parser.add_argument('--out', help="figure's folder; default: the first run")
+  parser.add_argument('--csv', help='write the tables as one')
+  parser.add_argument(
+    '--window', type=errors.positive, default=locality.WINDOW,
+    help='side of the window, pixels',
+  )  # fmt: skip
+  parser.add_argument('--seed', type=int, default=0, help='of the shuffles')
+  args = parser.parse_args(argv)
+  try:
+    layers, lines = _layers(args.runs, args.window, args.seed)
+    print(_tables(layers, args.window), *lines, sep='\n')
+    if args.csv:
+      _write_csv(layers, args.csv)
+      print(f'wrote {args.csv}')
+    out = pathlib.Path(args.out or args.runs[0], 'locality.png')
+    for path in _draw(layers, args.window, args.seed, out):
+      print(f'wrote {path}')
+  except (errors.UsageError, OSError) as e:
+    print(f'error: {errors.one_line(e)}', file=sys.stderr)
+    return 2
+  return 0
+
+
+def _layers(
+  paths: Sequence[str], window: int, seed: int
+) -> tuple[list[_Layer], list[str]]:
+  """Returns what was measured, and a line for each run that has no filters."""
+  runs = [report.read(path) for path in paths]
+  layers, lines = [], []
+  for label, run in zip(report.labels(runs), runs, strict=True):
+    try:
+      filters = _filters(run)
+    except (errors.UsageError, OSError) as e:
+      lines.append(f'no filters of {run.path}: {errors.one_line(e)}')
+      continue
+    found = locality.measure(filters, seed=seed, window=window)
+    pairs = locality.measure_pairs(filters, seed=seed)
+    summary = locality.summary(found, pairs)
+    layers.append(_Layer(label, filters, found, pairs, summary))
+  if not layers:
+    raise errors.UsageError('; '.join(lines))
+  return layers, lines
+
+
+def _filters(run: report.Run) -> np.ndarray:
+  """Returns the first layer's filters of a run's best net.
+
+  A layer with windows becomes the dense layer that does the same: its filters
+  are zero outside of their windows.
+  """
+  if run.filters is None:
+    raise errors.UsageError(run.why_no_filters)
+  shape = tuple(run.done['image_shape'])
+  if not run.config['model']['name'].endswith(('_conv', 'resnet18')):
+    return run.filters
+  family = models.FAMILIES.get(run.config['model']['name'].split('_')[0])
+  stride = family.stages[0].stride if family else 1  # ResNet18's
+  w = windows.window(shape[:2], run.filters.shape[1:3], stride)
+  everywhere = np.broadcast_to(run.filters, (*w.positions, *run.filters.shape))
+  return locality.from_kernel(embed.dense(everywhere, w, shape[:2]), shape)
+
+
+def _tables(layers: Sequence[_Layer], window: int) -> str:
+  """Returns a table for each measure, aligned for a terminal."""
+  first = [('', 'filters', '≥ 20 non-zeros', 'local (%)', 'repeats (%)')]
+  for layer in layers:
+    s = layer.summary
+    shares = (_show(100 * x) for x in (s.local_of_all, s.repeats))
+    first.append((layer.label, f'{s.filters:,}', f'{s.counted:,}', *shares))
+  parts = [_aligned(first)]
+  for name, (_, _, factor) in _MEASURES.items():
+    rows = [
+      (_title(name, window), 'median', 'shuffled', 'ratio', 'z', 'percentile')
+    ]
+    for layer in layers:
+      t = getattr(layer.summary, name)
+      numbers = (factor * t.value, factor * t.null_mean, t.ratio, t.z)
+      rows.append(
+        (layer.label, *map(_show, numbers), _show(round(100 * t.percentile, 1)))
+      )
+    parts.append(_aligned(rows))
+  return '\n\n'.join((*parts, _NOTE)) + '\n'
+
+
+_NOTE = f"""\
+Medians over filters with at least {locality.MIN_NONZERO} non-zero values, and \
+over random pairs of them.
+shuffled: mean of the same pixels at random places; ratio: median / shuffled, \
+of each filter.
+percentile: % of shuffles that are at least as local, or alike; –: nothing \
+varies.
+local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
+below {locality.EFFECT:g}, of all filters.
+repeats: pairs with a correlation of {locality.REPEATS:g} or more; 1/α of all \
+in a convolution."""
+
+
+def _title(name: str, window: int) -> str:
+  words, unit, _ = _MEASURES[name]
+  if name == 'window_share':
+    words += f' of {window} x {window}'
+  return f'{words} ({unit})' if unit else words
+
+
+def _write_csv(layers: Sequence[_Layer], path: str) -> None:
+  pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+  with open(path, 'w', encoding='utf-8', newline='') as f:
+    rows = [
+      {'method': layer.label, **locality.flat(layer.summary)}
+      for layer in layers
+    ]
+    writer = csv.DictWriter(f, rows[0], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(
+      {k: '' if v != v else v for k, v in row.items()} for row in rows
+    )
+
+
+def _draw(
+  layers: Sequence[_Layer], window: int, seed: int, path: pathlib.Path
+) -> tuple[pathlib.Path, ...]:
+  """Draws each measure's distribution over filters, and over shuffled ones."""
+  values = [_values(layer, window, seed) for layer in layers]
+  with style.look():
+    size = 7, 0.9 + 1.15 * len(layers)
+    fig = figure.Figure(size, layout='constrained')
+    fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
+    grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
+    for column, name in enumerate(_DRAWN):
+      label = textwrap.fill(_title(name, window), 24)
+      grid[-1, column].set_xlabel(label)
+      panels = [value[name] for value in values]
+      for ax, panel in zip(grid[:, column], panels, strict=True):
+        _panel(ax, panel, _bins(panels))
+    for ax, layer in zip(grid[:, 0], layers, strict=True):
+      ax.set_title(layer.label)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc='outside upper right', ncols=2)
+    return style.save(fig, path)
+
+
+class _Panel(NamedTuple):
+  own: np.ndarray  # of the filters, or pairs
+  null: np.ndarray  # of the shuffled ones
+  weights: np.ndarray | None  # of the null's values
+
+
+def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
+  """Returns what is drawn of a layer, in the units of `_MEASURES`."""
+  counted = np.flatnonzero(layer.found.nonzero >= locality.MIN_NONZERO)
+  chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
+  some = layer.filters[chosen]
+  options = {'draws': _SAMPLE_DRAWS, 'seed': seed}
+  pixels = np.count_nonzero(some.any(axis=-1), axis=(1, 2))
+  areas = locality.null_box_area(pixels, some.shape[1:3])
+  a, b = some[locality.pairs(len(some), _SAMPLE, seed)].swapaxes(0, 1)
+  return {
+    'spread': _Panel(
+      layer.found.spread.value[counted],
+      locality.null_spread(some, **options).ravel(),
+      None,
+    ),
+    'window_share': _Panel(
+      100 * layer.found.window_share.value[counted],
+      100 * locality.null_window_share(some, window, **options).ravel(),
+      None,
+    ),
+    'box_area': _Panel(
+      layer.found.box_area.value[counted],
+      np.arange(areas.shape[1]),
+      areas.sum(axis=0),
+    ),
+    'correlation': _Panel(
+      layer.pairs.value, locality.null_correlation(a, b, 5, seed).ravel(), None
+    ),
+  }
+
+
+def _bins(panels: Sequence[_Panel]) -> np.ndarray:
+  """Returns bins from 0 on that hold all panels of a column."""
+  largest = max(
+    (x.max() for panel in panels for x in panel[:2] if x.size), default=1
+  )
+  return np.linspace(0, largest, 41)
+
+
+def _panel(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:
+  ax.hist(
+    panel.null, bins, weights=panel.weights, density=True, color='0.65',
+    label='the same pixels, shuffled',
+  )  # fmt: skip
+  ax.hist(
+    panel.own, bins, density=True, histtype='step', lw=1.2,
+    color=style.VERMILION, label='filters',
+  )  # fmt: skip
+  ax.set_yticks([])
+  ax.spines.left.set_visible(False)
+  ax.set_xlim(bins[0], bins[-1])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+  """Returns cells as lines: names left, numbers right."""
+  widths = [max(9, *map(len, column)) for column in zip(*rows, strict=True)]
+  widths[0] = max(44, widths[0])  # of all tables alike
+  return '\n'.join(
+    '  '.join(
+      cell.rjust(width) if i else cell.ljust(width)
+      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    for row in rows
+  )
+
+
+def _show(value: float) -> str:
+  if math.isnan(value):
+    return '–'
+  return f'{value:.3g}' if abs(value) < 100 else f'{value:,.0f}'
+
+
+if __name__ == '__main__':
+  sys.exit(main())

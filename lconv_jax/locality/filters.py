@@ -1,0 +1,52 @@
+"""Filters of a layer, and how their energy lies on the image."""
+
+import numpy as np
+from jaxtyping import Float, Real
+
+
+def from_kernel(
+  kernel: Real[np.ndarray, '...'], image_shape: tuple[int, int, int]
+) -> Real[np.ndarray, 'units height width channels']:
+  """Returns the filters of a dense layer that sees a flattened image.
+
+  Kernels of CONV and LOCAL layers are no such layers; `lconv_jax.embed.dense`
+  makes dense ones of them.
+
+  Args:
+    kernel: [H*W*C, units], the input flattened in the order H, W, C.
+    image_shape: (H, W, C).
+
+  Returns:
+    [units, H, W, C], of the kernel's dtype; a view.
+
+  Raises:
+    ValueError: the kernel is no dense layer on such images.
+  """
+  if kernel.ndim != 2 or len(kernel) != np.prod(image_shape):
+    raise ValueError(
+      f'A kernel of shape {kernel.shape} is no dense layer on images of shape '
+      f'{tuple(image_shape)}; [{np.prod(image_shape)}, units] is needed.'
+    )
+  return kernel.T.reshape(-1, *image_shape)
+
+
+def energy(
+  filters: Real[np.ndarray, 'units height width channels'],
+) -> Float[np.ndarray, 'units height width']:
+  """Returns each pixel's share of its filter's energy.
+
+  A pixel's energy is the sum over channels of its squared weights.
+
+  Args:
+    filters: [units, H, W, C], of any real dtype.
+
+  Returns:
+    [units, H, W] float64 with sum 1; NaN where all weights are zero, or one is
+    not finite.
+  """
+  # In einsum's own order of memory, which is the kernel's: units are last.
+  energies = np.einsum('uhwc,uhwc->uhw', filters, filters, dtype=np.float64)
+  total = energies.sum(axis=(1, 2), keepdims=True)
+  alive = np.isfinite(total) & (total > 0)
+  shares = np.full_like(energies, np.nan)
+  return np.divide(energies, total, out=shares, where=alive)

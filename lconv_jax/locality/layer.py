@@ -1,0 +1,210 @@
+"""All measures of a layer's filters, and what is typical of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int, Real
+
+from lconv_jax.locality import blocks, compare, measures, null, sharing
+
+# Figures 7-9 draw from the filters with at least this many non-zero values.
+MIN_NONZERO = 20
+# A filter is called local if fewer than this share of its null draws are as
+# compact: of filters without any structure, just under 5 % would be.
+LEVEL = 0.05
+# And if its spread is below this share of the null's mean. Shuffles of a dense
+# filter hardly differ, so that nearly nothing is needed to pass the first test.
+EFFECT = 0.9
+# From this best-shift correlation on, one filter of a pair repeats the other.
+REPEATS = 0.9
+
+_BLOCK = 512  # filters whose energies are in memory at once
+# Up to which difference spreads (px) and shares are the same but for rounding.
+_SPREAD_TIE = 1e-4
+_SHARE_TIE = 1e-5
+
+
+class Locality(NamedTuple):
+  """What `measure` finds, for each filter; see `measures` for definitions."""
+
+  nonzero: Int[np.ndarray, ' units']  # non-zero values of the filter
+  spread: compare.Compared  # pixels
+  ipr: compare.Compared  # a shuffle cannot change it: no null
+  window_share: compare.Compared
+  box_area: compare.Compared  # pixels², against the exact null
+
+  @property
+  def local(self) -> Bool[np.ndarray, ' units']:
+    """Which filters are local: see `LEVEL` and `EFFECT`."""
+    # False for NaN: there is no evidence.
+    return (self.spread.percentile < LEVEL) & (self.spread.ratio < EFFECT)
+
+
+class Typical(NamedTuple):
+  """Medians of what `Compared` holds; NaN where nothing has a value."""
+
+  value: float
+  null_mean: float
+  ratio: float
+  z: float
+  percentile: float
+
+
+class Summary(NamedTuple):
+  """What `summary` finds; NaN for shares and medians of no filters.
+
+  Medians are of the filters with at least `min_nonzero` non-zero values, and of
+  pairs of them.
+  """
+
+  filters: int
+  counted: int  # filters with at least `min_nonzero` non-zero values
+  local_of_all: float  # share of all filters that are local
+  local_of_counted: float  # share of the counted filters that are local
+  spread: Typical
+  ipr: Typical
+  window_share: Typical
+  box_area: Typical
+  correlation: Typical  # at the best shift, of random pairs
+  repeats: float  # share of the pairs with a correlation of `REPEATS` or more
+
+
+def measure(
+  filters: Real[np.ndarray, 'units height width channels'],
+  draws: int = null.DRAWS,
+  seed: int = 0,
+  window: int = measures.WINDOW,
+) -> Locality:
+  """Compares each filter with its own shuffled pixels.
+
+  Args:
+    filters: [units, H, W, C], of any real dtype.
+    draws: permutations for each filter.
+    seed: of the permutations.
+    window: side of the window of `window_share`, pixels.
+
+  Returns:
+    The measures of each filter.
+  """
+  shape = filters.shape[1:3]
+  own = blocks.in_blocks(
+    lambda part: _own(filters[part], window), len(filters), _BLOCK
+  )
+  nonzero, pixels = own[:, :2].T.astype(int)
+  spread, ipr, share, area = own[:, 2:].T
+
+  def boxes(part: slice) -> np.ndarray:
+    exact = null.null_box_area(pixels[part], shape)
+    return np.stack(compare.with_distribution(area[part], exact), axis=1)
+
+  return Locality(
+    nonzero,
+    compare.with_draws(
+      spread, null.null_spread(filters, draws, seed), _SPREAD_TIE
+    ),
+    compare.without_null(ipr),
+    compare.with_draws(
+      share,
+      null.null_window_share(filters, window, draws, seed),
+      _SHARE_TIE,
+      larger_is_local=True,
+    ),
+    compare.Compared(*blocks.in_blocks(boxes, len(filters), _BLOCK).T),
+  )
+
+
+def measure_pairs(
+  filters: Real[np.ndarray, 'units height width channels'],
+  min_nonzero: int = MIN_NONZERO,
+  pairs: int = sharing.PAIRS,
+  draws: int = sharing.PAIR_DRAWS,
+  seed: int = 0,
+) -> compare.Compared:
+  """Compares how alike filters are at their best shift with shuffled ones.
+
+  Args:
+    filters: [units, H, W, C], of any real dtype.
+    min_nonzero: filters with fewer non-zero values are left out: any two of
+      few pixels are much alike.
+    pairs: how many random pairs to take.
+    draws: permutations for each pair.
+    seed: of pairs and permutations.
+
+  Returns:
+    The correlation of each pair.
+  """
+  nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
+  counted = np.flatnonzero(nonzero >= max(1, min_nonzero))
+  a, b = counted[sharing.pairs(len(counted), pairs, seed)].T
+  a, b = filters[a], filters[b]
+  return compare.with_draws(
+    sharing.best_shift_correlation(a, b),
+    sharing.null_correlation(a, b, draws, seed),
+    _SHARE_TIE,
+    larger_is_local=True,
+  )
+
+
+def summary(
+  result: Locality,
+  correlation: compare.Compared | None = None,
+  min_nonzero: int = MIN_NONZERO,
+) -> Summary:
+  """Returns what is typical of a layer.
+
+  Args:
+    result: what `measure` returned for its filters.
+    correlation: what `measure_pairs` returned for them.
+    min_nonzero: filters with fewer non-zero values are not counted.
+
+  Returns:
+    The summary; filters without any weight are part of all, and not local.
+  """
+  counted = result.nonzero >= min_nonzero
+  if correlation is None:
+    correlation = compare.without_null(np.empty(0))
+  return Summary(
+    filters=len(result.nonzero),
+    counted=int(counted.sum()),
+    local_of_all=_mean(result.local),
+    local_of_counted=_mean(result.local[counted]),
+    spread=_typical(result.spread, counted),
+    ipr=_typical(result.ipr, counted),
+    window_share=_typical(result.window_share, counted),
+    box_area=_typical(result.box_area, counted),
+    correlation=_typical(correlation),
+    repeats=_mean(correlation.value >= REPEATS),
+  )
+
+
+def _own(filters: np.ndarray, window: int) -> np.ndarray:
+  """Returns counts of values and pixels, and the measures, [units, 6]."""
+  used = filters != 0
+  return np.stack(
+    [
+      used.sum(axis=(1, 2, 3)),
+      used.any(axis=3).sum(axis=(1, 2)),
+      measures.spread(filters),
+      measures.ipr(filters),
+      measures.window_share(filters, window),
+      measures.box_area(filters),
+    ],
+    axis=1,
+  )
+
+
+def _typical(
+  result: compare.Compared, which: np.ndarray | slice = slice(None)
+) -> Typical:
+  return Typical(
+    *(_median(getattr(result, name)[which]) for name in Typical._fields)
+  )
+
+
+def _mean(values: np.ndarray) -> float:
+  return float(values.mean()) if values.size else float('nan')
+
+
+def _median(values: np.ndarray) -> float:
+  values = values[~np.isnan(values)]
+  return float(np.median(values)) if values.size else float('nan')

@@ -1,0 +1,116 @@
+"""How far filters repeat at other positions: weight sharing, as it is learned.
+
+Rows of a convolution are one filter, moved. How alike two filters of a dense
+layer are wherever they stand is their normalised cross-correlation at the best
+shift: matched filtering, as in Lewis (Fast normalized cross-correlation, Vision
+Interface 1995), but over the whole image and without taking means away: zeros
+are what they are.
+"""
+
+import math
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Float, Int, Real
+
+from lconv_jax.locality import blocks
+
+PAIRS = 2000
+PAIR_DRAWS = 10
+
+_BLOCK = 128  # pairs at a time
+
+
+def best_shift_correlation(
+  a: Real[np.ndarray, 'pairs height width channels'],
+  b: Real[np.ndarray, 'pairs height width channels'],
+) -> Float[np.ndarray, ' pairs']:
+  """Returns max over shifts s of Σ a(x) b(x + s) / (‖a‖ ‖b‖).
+
+  The sum is over pixels and channels; outside of the image there are zeros, so
+  a filter that would be cut off by a shift loses what is outside. 1: b is a
+  moved, and maybe multiplied by a positive number.
+
+  Args:
+    a: [pairs, H, W, C], of any real dtype.
+    b: likewise.
+
+  Returns:
+    [pairs] float32, at most 1 but for rounding; NaN where either has no weight.
+  """
+
+  def of_block(block: slice) -> np.ndarray:
+    return _best_shift(_normalised(a[block]), _normalised(b[block]))
+
+  return blocks.in_blocks(of_block, len(a), _BLOCK)
+
+
+def pairs(
+  units: int, count: int = PAIRS, seed: int = 0
+) -> Int[np.ndarray, 'pairs 2']:
+  """Returns pairs of different units, none twice: `count`, or all there are."""
+  total = math.comb(units, 2)
+  rng = np.random.default_rng(seed)
+  chosen = rng.choice(total, min(count, total), replace=False)
+  # The pairs (0, 1), (0, 2), (1, 2), (0, 3), ... in this order.
+  larger = np.arange(1, units)
+  second = np.searchsorted(larger * (larger + 1) // 2, chosen, 'right') + 1
+  first = chosen - second * (second - 1) // 2
+  return np.stack([first, second], axis=1)
+
+
+def null_correlation(
+  a: Real[np.ndarray, 'pairs height width channels'],
+  b: Real[np.ndarray, 'pairs height width channels'],
+  draws: int = PAIR_DRAWS,
+  seed: int = 0,
+) -> Float[np.ndarray, 'pairs draws']:
+  """Returns `best_shift_correlation` with the pixels of both shuffled.
+
+  Each of a pair in its own way, as in `null`: a pixel's channels stay together.
+
+  Args:
+    a: [pairs, H, W, C], of any real dtype.
+    b: likewise.
+    draws: permutations for each pair; neighbours in the list share them.
+    seed: of the permutations.
+
+  Returns:
+    [pairs, draws] float32; NaN where either has no weight.
+  """
+  pixels = math.prod(a.shape[1:3])
+
+  def of_block(block: slice) -> np.ndarray:
+    rng = np.random.default_rng((seed, block.start))
+    both = _normalised(a[block]), _normalised(b[block])
+    return np.stack(
+      [
+        _best_shift(*(_moved(x, rng.permutation(pixels)) for x in both))
+        for _ in range(draws)
+      ],
+      axis=1,
+    )
+
+  return blocks.in_blocks(of_block, len(a), _BLOCK)
+
+
+def _normalised(filters: np.ndarray) -> np.ndarray:
+  """Returns filters of norm 1, float32 [n, C, H, W]; NaN without weights."""
+  filters = np.moveaxis(filters, -1, 1).astype(np.float64)
+  norm = np.sqrt(np.einsum('nchw,nchw->n', filters, filters))
+  norm = np.where(np.isfinite(norm) & (norm > 0), norm, np.nan)
+  return (filters / norm[:, None, None, None]).astype(np.float32)
+
+
+def _moved(filters: np.ndarray, permutation: np.ndarray) -> np.ndarray:
+  pixels = filters.reshape(*filters.shape[:2], len(permutation))
+  return pixels[:, :, permutation].reshape(filters.shape)
+
+
+def _best_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """Returns the largest value of the cross-correlation of each pair."""
+  # So much larger that what leaves the image does not come in again.
+  size = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in a.shape[2:]]
+  product = scipy.fft.rfft2(a, size).conj() * scipy.fft.rfft2(b, size)
+  moved = scipy.fft.irfft2(product.sum(axis=1), size)
+  return moved.max(axis=(1, 2))
