@@ -9,7 +9,16 @@ import scipy.signal
 import scipy.stats
 from flax import linen as nn
 
-from lconv_jax import check, embed, errors, grid, locality, train, windows
+from lconv_jax import (
+  check,
+  checkpoint,
+  embed,
+  errors,
+  grid,
+  locality,
+  train,
+  windows,
+)
 from lconv_jax.locality import __main__ as command
 from lconv_jax.locality import compare
 from tests import small
@@ -587,7 +596,7 @@ def test_a_run_logs_its_locality(logged):
 
 def test_a_run_ends_with_the_locality_of_its_best_net(logged):
   done = json.loads((logged / 'alone' / 'done.json').read_text())
-  kernel = command.checkpoint.load_params(logged / 'alone')['conv1']['kernel']
+  kernel = checkpoint.load_params(logged / 'alone')['conv1']['kernel']
   assert done['locality'] == locality.metrics(
     np.asarray(kernel), tuple(done['image_shape'])
   )
@@ -653,7 +662,7 @@ def folders(tmp_path, monkeypatch):
       'conv1': {'kernel': kernels[path.name]},
     }
 
-  monkeypatch.setattr(command.checkpoint, 'load_params', load_params)
+  monkeypatch.setattr(checkpoint, 'load_params', load_params)
   return tmp_path
 
 
@@ -689,9 +698,7 @@ def test_layers_with_windows_are_measured_as_dense_ones(folders):
   (local,), _ = command._layers([str(folders / 'local')], 9, 0)
   (conv,), _ = command._layers([str(folders / 'conv')], 9, 0)
   for layer, wide in ((local, False), (conv, True)):
-    kernel = command.checkpoint.load_params(
-      folders / ('conv' if wide else 'local')
-    )
+    kernel = checkpoint.load_params(folders / ('conv' if wide else 'local'))
     kernel = kernel['conv1']['kernel']
     x = noise(3, (8, 8, 1))
     w = windows.window((8, 8), (9, 9), 2)

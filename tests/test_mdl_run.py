@@ -7,10 +7,10 @@ import shutil
 import jax
 import numpy as np
 import pytest
-import small
 
 from lconv_jax import classifier, errors, guarantee, train
 from lconv_jax.mdl import file
+from tests import small
 
 cli = importlib.import_module('lconv_jax.mdl.__main__')
 
