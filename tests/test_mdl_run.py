@@ -99,7 +99,8 @@ def test_command_line(s_fc, tmp_path, capsys):
   out = capsys.readouterr().out.splitlines()
   assert 'predicts the same on all 150 test images' in out[0]
   assert '(again)' in out[1]
-  assert out[-1].startswith('Theorem 2, with probability 0.99: S-FC β-LASSO')
+  # 640 images are few.
+  assert out[-1].startswith('Theorem 2 says nothing here: its least bound')
   for name in ('bounds.png', 'bounds.pdf', 'bounds.txt'):
     assert (tmp_path / name).stat().st_size > 200
   with open(tmp_path / 'bounds.csv', encoding='utf-8') as f:
@@ -155,3 +156,18 @@ def test_a_net_that_diverged_is_refused(s_fc, monkeypatch):
   monkeypatch.setattr(classifier, 'from_run', with_nan)
   with pytest.raises(errors.UsageError, match='NaN or infinite'):
     guarantee.of_run(s_fc)
+
+
+@pytest.mark.parametrize('bound', [0.25, 0.75])
+def test_the_last_line_says_whether_it_says_anything(s_fc, bound):
+  found = guarantee.of_run(s_fc)
+  found = found._replace(bound=found.bound._replace(in_nats=bound))
+  line = cli._last('A', found, 0.05)
+  bits = f'{found.description.length.bits:,} bits'
+  assert bits in line
+  if bound < 0.5:
+    start = f'Theorem 2, with probability 0.95: A, in {bits}, has at most 25.0%'
+    assert line.startswith(start)
+  else:
+    assert line.startswith('Theorem 2 says nothing here')
+    assert line.endswith('guessing has 50.0%.')

@@ -8,6 +8,8 @@ from matplotlib import axes, figure, ticker
 
 from lconv_jax.figures import style
 
+_MARKERS = 'osD^vP*X'  # not as many as colours: 56 nets differ
+
 
 class Bounded(NamedTuple):
   """A net: what is guaranteed of its error, and its error on test images."""
@@ -40,10 +42,12 @@ def bounds(
     ax = fig.add_subplot()
     for i, net in enumerate(nets):
       color = style.COLORS[i % len(style.COLORS)]
+      marker = _MARKERS[i % len(_MARKERS)]
       x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
       ax.plot([x, x], ys, color=color, lw=0.8)
-      ax.plot(x, ys[0], color=color, marker='osD^vP*'[i % 7], ls='', ms=5,
-              label=net.label)  # fmt: skip
+      ax.plot(
+        x, ys[0], color=color, marker=marker, ls='', ms=5, label=net.label
+      )
       ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
     _frame(ax, nets)
     ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')

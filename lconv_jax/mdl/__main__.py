@@ -121,12 +121,18 @@ def _draw(
 
 
 def _last(label: str, g: guarantee.Guarantee, delta: float) -> str:
-  stated = f'as stated: {g.bound.as_stated:.1%}{"; vacuous" * g.vacuous}'
+  net = f'{label}, in {g.description.length.bits:,} bits'
+  stated = f'as stated: {g.bound.as_stated:.1%}'
+  if g.vacuous:
+    return (
+      f'Theorem 2 says nothing here: its least bound on the error is '
+      f'{g.bound.in_nats:.1%} ({stated}; {net}), and guessing has '
+      f'{1 - 1 / g.num_classes:.1%}.'
+    )
   return (
-    f'Theorem 2, with probability {1 - delta:.4g}: {label}, in '
-    f'{g.description.length.bits:,} bits, has at most {g.bound.in_nats:.1%} of '
-    f'all images wrong ({stated}); of {g.num_test:,} test images, '
-    f'{g.coarse_test_error:.1%}.'
+    f'Theorem 2, with probability {1 - delta:.4g}: {net}, has at most '
+    f'{g.bound.in_nats:.1%} of all images wrong ({stated}); of '
+    f'{g.num_test:,} test images, {g.coarse_test_error:.1%}.'
   )
 
 
