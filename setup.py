@@ -11,7 +11,9 @@ README = ROOT / 'README.md'
 TESTS = [
   'beartype',
   'hypothesis',
+  'ipykernel',  # runs the notebook
   'mpmath',
+  'nbclient',
   'pillow',
   'pytest',
   'pytest-xdist',
