@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 
 from lconv_jax import classifier, errors, guarantee, train
-from lconv_jax.mdl import file
+from lconv_jax.mdl import file, search
 from tests import small
 
 cli = importlib.import_module('lconv_jax.mdl.__main__')
 
 
-@pytest.fixture(scope='module', params=['s_fc', 's_conv', 'd_local'])
+@pytest.fixture(autouse=True)
+def few_choices(monkeypatch):
+  """A search of seconds."""
+  few = search.Setting((0.0, 0.3, 0.6), (2, 8, 32), (4, 16), (9, 12))
+  monkeypatch.setattr(search, 'CHOICES', few)
+
+
+@pytest.fixture(scope='module', params=['s_conv', 's_local'])
 def run(request, tmp_path_factory):
   folder = tmp_path_factory.mktemp(request.param)
-  fields = {'model.name': request.param, 'train.epochs': 2}
+  fields = {'model.name': request.param, 'train.epochs': 1}
   train.train_and_evaluate(small.config(**fields), folder)
   return folder
 
