@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib import image
@@ -178,3 +180,36 @@ def test_a_single_point_is_visible(drawn, tmp_path):
 def test_curves_of_runs_without_metrics_are_saved(tmp_path):
   png, pdf = figures.curves([('new', []), ('A', METRICS)], tmp_path / 'c.png')
   assert png.is_file() and pdf.is_file()
+
+
+def test_bounds_stand_at_their_nets_errors(tmp_path, monkeypatch):
+  drawn = []
+  save = figures.style.save
+  monkeypatch.setattr(
+    figures.style, 'save', lambda fig, *a: drawn.append(fig) or save(fig, *a)
+  )
+  long = 'S-FC β-LASSO λ=1.2e-4/8e-5 lr=0.5 (' + 'long_' * 15 + ')'
+  nets = [
+    figures.Bounded(long if i == 3 else f'net {i}', i / 20, 0.3 + i, 0.4 + i)
+    for i in range(10)
+  ]
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')  # of a legend that leaves no room
+    paths = figures.bounds(nets, tmp_path / 'bounds.png', 'A caption.')
+  assert [p.suffix for p in paths] == ['.png', '.pdf', '.txt']
+  ax = drawn[0].axes[0]
+  found = {
+    ''.join(line.get_label().split()): line  # filled to the column
+    for line in ax.lines
+    if not line.get_label().startswith('_')
+  }
+  looks = set()
+  for net in nets:
+    line = found[''.join(net.label.split())]
+    assert line.get_xydata().tolist() == [
+      [100 * net.test_error, 100 * net.in_nats]
+    ]
+    looks.add((line.get_color(), line.get_marker()))
+  assert len(looks) == len(nets)
+  assert ax.get_xlabel() == 'test error (%)'
+  assert ax.get_ylabel() == 'bound on the error (%)'

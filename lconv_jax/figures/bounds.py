@@ -1,6 +1,7 @@
 """Bounds on the error against the error itself (paper, theorem 2)."""
 
 import pathlib
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from matplotlib import axes, figure, ticker
 
 from lconv_jax.figures import style
 
+_WIDTH = 48  # letters of a column
 _MARKERS = 'osD^vP*X'  # not as many as colours: 56 nets differ
 
 
@@ -36,18 +38,18 @@ def bounds(
     The paths of what was written.
   """
   with style.look():
-    # The legend may need more room than the axes: a line for each net.
-    size = style.COLUMN, 2.5 + 0.14 * len(nets)
+    labels = [textwrap.fill(net.label, _WIDTH) for net in nets]
+    lines = sum(label.count('\n') + 1 for label in labels)
+    # The legend may need more room than the axes.
+    size = style.COLUMN, 2.5 + 0.14 * lines
     fig = figure.Figure(size, layout='constrained')
     ax = fig.add_subplot()
-    for i, net in enumerate(nets):
+    for i, (net, label) in enumerate(zip(nets, labels, strict=True)):
       color = style.COLORS[i % len(style.COLORS)]
       marker = _MARKERS[i % len(_MARKERS)]
       x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
       ax.plot([x, x], ys, color=color, lw=0.8)
-      ax.plot(
-        x, ys[0], color=color, marker=marker, ls='', ms=5, label=net.label
-      )
+      ax.plot(x, ys[0], color=color, marker=marker, ls='', ms=5, label=label)
       ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
     _frame(ax, nets)
     ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')
