@@ -24,6 +24,10 @@ SMALL = {
   '=configs/demo.py:smoke': ['data.limit=256', 'train.epochs=1'],
   '=configs/demo.py:sgd': ['train.epochs=20'],
 }
+# Each starts a process and compiles a net; those that show the least are left
+# to EXTENDING=all make test.
+ALL = os.environ.get('EXTENDING') == 'all'
+SLOW = ('runs/m_fc', 'runs/policy')
 
 
 @pytest.fixture(scope='module')
@@ -55,11 +59,11 @@ def copy(tmp_path_factory):
 @pytest.fixture(scope='module')
 def said(copy):
   """What each command printed; two at a time, as starting takes one core."""
-  *first, last = COMMANDS
+  *first, last = (c for c in COMMANDS if ALL or not any(w in c for w in SLOW))
   assert 'launch.select' in last  # reads what the others have trained
   with concurrent.futures.ThreadPoolExecutor(2) as pool:
     outputs = [*pool.map(lambda c: run(copy, c), first)]
-  return dict(zip(COMMANDS, [*outputs, run(copy, last)], strict=True))
+  return dict(zip([*first, last], [*outputs, run(copy, last)], strict=True))
 
 
 def run(copy, command):
@@ -81,6 +85,8 @@ def run(copy, command):
 
 
 def done(copy, workdir):
+  if workdir in SLOW and not ALL:
+    pytest.skip('EXTENDING=all trains it')
   return json.loads((copy / workdir / 'done.json').read_text(encoding='utf-8'))
 
 

@@ -139,6 +139,10 @@ def trained(module, seed=0, zeros=0.0):
 
 
 NETS = [(name, 'channel') for name in models.NAMES] + [('s_local', 'unit')]
+SOME = [
+  ('s_fc', 'channel'), ('s_conv', 'channel'), ('s_local', 'unit'),
+  ('d_local', 'channel'), ('resnet18', 'channel'),
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -179,7 +183,7 @@ def test_folded_nets_compute_the_same(name, norm, images):
   assert sum(x.size for x in jax.tree.leaves(folded)) == weights + 6
 
 
-@pytest.mark.parametrize(('name', 'norm'), NETS)
+@pytest.mark.parametrize(('name', 'norm'), SOME)
 def test_balanced_nets_predict_the_same(name, norm, images):
   module = build(name, norm)
   params, batch_stats = trained(module, zeros=0.5)
@@ -203,7 +207,7 @@ def test_balanced_nets_predict_the_same(name, norm, images):
     assert rms == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize('name', ['s_fc', 'd_fc', 'fc3', 's_conv', 'd_local'])
+@pytest.mark.parametrize('name', ['s_fc', 'd_fc', 's_conv'])
 def test_channels_that_do_nothing_lose_their_weights(name, images):
   module = build(name)
   params, batch_stats = trained(module, zeros=0.2)
@@ -234,7 +238,7 @@ def test_channels_that_do_nothing_lose_their_weights(name, images):
   assert scale(before - after) < 1e-3 * scale(before)
 
 
-@pytest.mark.parametrize(('name', 'norm'), NETS)
+@pytest.mark.parametrize(('name', 'norm'), SOME)
 def test_means_are_those_of_the_outputs(name, norm, images):
   module = build(name, norm)
   params, batch_stats = trained(module)
