@@ -37,7 +37,8 @@ setuptools.setup(
     'absl-py',
     'array_record',  # the file format that tfds reads without TensorFlow
     'clu',
-    'constriction',  # range coder of mdl
+    # Range coder of mdl, whose rounding is part of the file format.
+    'constriction>=0.5,<0.6',
     'flax',
     # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
     'importlib_resources',

@@ -39,12 +39,18 @@ def from_run(
   of_data = ml_collections.ConfigDict(config['data'])
   if data_dir:
     of_data.dir = data_dir
-  dataset = data.load(of_data)
-  shape = dataset.train.images.shape[1:]
   # Fields that are younger than the oldest runs.
   younger = {'kernel_size': 0, 'local_norm': 'channel'}
   model = ml_collections.ConfigDict({**younger, **config['model']})
-  module = models.build(model, shape, dataset.num_classes)
+  try:
+    dataset = data.load(of_data)
+    shape = dataset.train.images.shape[1:]
+    module = models.build(model, shape, dataset.num_classes)
+  except (AttributeError, KeyError, TypeError, ValueError) as e:
+    raise errors.UsageError(
+      f'{path}/config.json is damaged ({errors.one_line(e)}); put back the one '
+      'that the run wrote.'
+    ) from e
   net = embed.fitting(checkpoint.load_net(path), module, shape)
   mean, std = dataset.mean, dataset.std
   if not config['data'].get('normalise', True):

@@ -182,7 +182,8 @@ def test_curves_of_runs_without_metrics_are_saved(tmp_path):
   assert png.is_file() and pdf.is_file()
 
 
-def test_bounds_stand_at_their_nets_errors(tmp_path, monkeypatch):
+@pytest.mark.parametrize('low', [0.3, 3.0])  # 3.0: all are vacuous
+def test_bounds_stand_at_their_nets_errors(low, tmp_path, monkeypatch):
   drawn = []
   save = figures.style.save
   monkeypatch.setattr(
@@ -190,12 +191,14 @@ def test_bounds_stand_at_their_nets_errors(tmp_path, monkeypatch):
   )
   long = 'S-FC β-LASSO λ=1.2e-4/8e-5 lr=0.5 (' + 'long_' * 15 + ')'
   nets = [
-    figures.Bounded(long if i == 3 else f'net {i}', i / 20, 0.3 + i, 0.4 + i)
+    figures.Bounded(
+      long if i == 3 else f'net {i}', i / 20, low + i, low + i + 1
+    )
     for i in range(10)
   ]
   with warnings.catch_warnings():
     warnings.simplefilter('error')  # of a legend that leaves no room
-    paths = figures.bounds(nets, tmp_path / 'bounds.png', 'A caption.')
+    paths = figures.bounds(nets, tmp_path / 'bounds.png', 0.5, 'A caption.')
   assert [p.suffix for p in paths] == ['.png', '.pdf', '.txt']
   ax = drawn[0].axes[0]
   found = {

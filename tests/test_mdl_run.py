@@ -22,12 +22,16 @@ FEW = search.Setting((0.0, 0.3, 0.6), (2, 8, 32), (4, 16), (9, 12))
 @pytest.fixture(autouse=True)
 def few_choices(monkeypatch):
   monkeypatch.setattr(search, 'CHOICES', FEW)
+  # Not all of the training images, as with real ones.
+  monkeypatch.setattr(guarantee, '_SEARCH', 200)
+  monkeypatch.setattr(guarantee, '_MEANS', 50)
 
 
 @pytest.fixture(scope='module', params=['s_local'])
 def run(request, tmp_path_factory):
   folder = tmp_path_factory.mktemp(request.param)
   fields = {'model.name': request.param, 'train.epochs': 1}
+  fields['data.normalise'] = False
   train.train_and_evaluate(small.config(**fields), folder)
   return folder
 
@@ -43,6 +47,8 @@ def s_fc(tmp_path_factory):
 def found(s_fc):
   with pytest.MonkeyPatch.context() as monkeypatch:
     monkeypatch.setattr(search, 'CHOICES', FEW)
+    monkeypatch.setattr(guarantee, '_SEARCH', 200)
+    monkeypatch.setattr(guarantee, '_MEANS', 50)
     return guarantee.of_run(s_fc)
 
 
@@ -78,7 +84,6 @@ def test_all_that_is_returned_is_of_the_net_in_the_file(run):
   gap = math.sqrt((length.bits + confidence) / (2 * m))
   assert found.bound.as_stated == pytest.approx(errors_[0] + gap, rel=1e-12)
   assert found.vacuous == (found.bound.in_nats >= 0.5)
-  assert errors_[0] <= found.train_error + 0.1 + 1e-6
 
 
 def test_the_same_run_gives_the_same_file(s_fc, found):
@@ -90,19 +95,29 @@ def test_the_same_run_gives_the_same_file(s_fc, found):
 def test_without_tolerance_the_error_stays(s_fc, found, tmp_path):
   shutil.copytree(s_fc, tmp_path / 'other')
   other = guarantee.of_run(tmp_path / 'other', tolerance=0.0)
-  assert other.bound.train_error <= other.train_error
   assert other.description.length.bits >= found.description.length.bits
 
 
-def test_a_wrong_net_in_the_file_is_noticed(s_fc, monkeypatch):
+@pytest.mark.parametrize(
+  ('ending', 'message'),
+  [
+    ('.partial', 'is not written: it would be another net'),
+    (guarantee.FILE, 'does not predict what its net does'),
+  ],
+)
+@pytest.mark.usefixtures('found')
+def test_a_wrong_net_in_the_file_is_noticed(s_fc, ending, message, monkeypatch):
   load = file.load
 
   def other(path, skeleton):
-    return jax.tree.map(lambda x: -x, load(path, skeleton))
+    sign = -1 if path.name.endswith(ending) else 1
+    return jax.tree.map(lambda x: sign * x, load(path, skeleton))
 
   monkeypatch.setattr(file, 'load', other)
-  with pytest.raises(RuntimeError, match='does not predict what its net does'):
+  content = (s_fc / guarantee.FILE).read_bytes()
+  with pytest.raises(RuntimeError, match=message):
     guarantee.of_run(s_fc)
+  assert (s_fc / guarantee.FILE).read_bytes() == content
 
 
 def test_command_line(s_fc, found, tmp_path, capsys):
@@ -114,7 +129,8 @@ def test_command_line(s_fc, found, tmp_path, capsys):
   assert 'predicts the same on all 150 test images' in out[0]
   assert '(again)' in out[1]
   # 640 images are few.
-  assert out[-1].startswith('Theorem 2 says nothing here: its least bound')
+  for line in out[-2:]:
+    assert line.startswith('Theorem 2 says nothing of S-FC β-LASSO')
   for name in ('bounds.png', 'bounds.pdf', 'bounds.txt'):
     assert (tmp_path / name).stat().st_size > 200
   with open(tmp_path / 'bounds.csv', encoding='utf-8') as f:
@@ -173,15 +189,46 @@ def test_a_net_that_diverged_is_refused(s_fc, monkeypatch):
     guarantee.of_run(s_fc)
 
 
-@pytest.mark.parametrize('bound', [0.25, 0.75])
-def test_the_last_line_says_whether_it_says_anything(found, bound):
-  found = found._replace(bound=found.bound._replace(in_nats=bound))
-  line = cli._last('A', found, 0.05)
+def test_the_last_line_says_no_more_than_is_known(found):
+  def line(in_nats, as_stated, delta=0.05):
+    bound = found.bound._replace(in_nats=in_nats, as_stated=as_stated)
+    return cli._guarantee('A', found._replace(bound=bound), delta)
+
   bits = f'{found.description.length.bits:,} bits'
-  assert bits in line
-  if bound < 0.5:
-    start = f'Theorem 2, with probability 0.95: A, in {bits}, has at most 25.0%'
-    assert line.startswith(start)
-  else:
-    assert line.startswith('Theorem 2 says nothing here')
-    assert line.endswith('guessing has 50.0%.')
+  start = f'Theorem 2, with probability 1 - 0.05: A, coarse, in {bits}, has at '
+  assert line(0.25, 0.3).startswith(f'{start}most 25.0% of all images wrong')
+  assert 'most 25.1% ' in line(0.25001, 0.3)  # rounded upwards
+  assert 'vacuous' not in line(0.25, 0.49)
+  assert '(as stated: 60.0%, which is vacuous)' in line(0.45, 0.6)
+  assert line(0.5, 0.6).startswith('Theorem 2 says nothing of A')
+  assert line(0.5, 0.6).endswith('guessing has 50.0%.')
+  assert '1 - 1e-09' in line(0.25, 0.3, 1e-9)
+
+
+def test_a_damaged_config_is_one_sentence(s_fc, tmp_path, capsys):
+  shutil.copytree(s_fc, tmp_path / 'run')
+  path = tmp_path / 'run' / 'config.json'
+  whole = json.loads(path.read_text())
+  for section, field, value in [
+    ('data', 'validation', None),
+    ('data', 'nlgp', None),
+    ('model', 'base_channels', 'x'),
+    ('model', 'base_channels', None),
+  ]:
+    config = json.loads(json.dumps(whole))
+    del config[section][field]
+    if value:
+      config[section][field] = value
+    path.write_text(json.dumps(config))
+    assert 'config.json is damaged' in fails(capsys, tmp_path / 'run')
+
+
+def test_a_folder_that_cannot_be_written_keeps_what_it_has(s_fc, tmp_path):
+  path = tmp_path / 'nowhere' / 'net.lconv'
+  with pytest.raises(errors.UsageError, match='cannot be written'):
+    file.save(path, {'w': np.float32([1])}, 9)
+  path = tmp_path / 'net.lconv'
+  path.mkdir()  # in the way
+  with pytest.raises(errors.UsageError, match='cannot be written'):
+    file.save(path, {'w': np.float32([1])}, 9)
+  assert [p.name for p in tmp_path.iterdir()] == ['net.lconv']

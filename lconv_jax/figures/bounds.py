@@ -25,6 +25,7 @@ class Bounded(NamedTuple):
 def bounds(
   nets: Sequence[Bounded],
   path: str | pathlib.Path,
+  guess: float = 1.0,
   caption: str | None = None,
 ) -> style.Paths:
   """Draws the bound of theorem 2 against the test error, for each net.
@@ -32,6 +33,7 @@ def bounds(
   Args:
     nets: one or more.
     path: of the PNG; the others stand beside it.
+    guess: error of guessing, in [0, 1]; a bound above it says nothing.
     caption: as `style.save` takes it.
 
   Returns:
@@ -51,21 +53,21 @@ def bounds(
       ax.plot([x, x], ys, color=color, lw=0.8)
       ax.plot(x, ys[0], color=color, marker=marker, ls='', ms=5, label=label)
       ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
-    _frame(ax, nets)
+    _frame(ax, nets, 100 * guess)
     ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')
     fig.legend(*ax.get_legend_handles_labels(), loc='outside lower left')
     return style.save(fig, path, caption)
 
 
-def _frame(ax: axes.Axes, nets: Sequence[Bounded]) -> None:
+def _frame(ax: axes.Axes, nets: Sequence[Bounded], guess: float) -> None:
   right = 1.2 * max(100 * net.test_error for net in nets) + 1
   values = [100 * b for net in nets for b in (net.in_nats, net.as_stated)]
-  bottom, top = 0.7 * min(values), 1.5 * max(100, *values)
+  bottom, top = 0.7 * min(guess, *values), 1.5 * max(guess, *values)
   ax.set_yscale('log')
   ax.set(xlim=(0, right), ylim=(bottom, top))
-  ax.axhspan(100, top, color='0.94', zorder=0, lw=0)
+  ax.axhspan(guess, top, color='0.94', zorder=0, lw=0)
   ax.annotate(
-    'vacuous', (0.02, 100), xycoords=('axes fraction', 'data'), xytext=(0, 3),
+    'vacuous', (0.02, guess), xycoords=('axes fraction', 'data'), xytext=(0, 3),
     textcoords='offset points', color=style.NOTE, fontsize=style.SMALL,
   )  # fmt: skip
   xs = [right * i / 200 for i in range(1, 201)]

@@ -1,7 +1,7 @@
 """Streams of bits, most significant first, in pieces that fit the cache."""
 
 import numpy as np
-from jaxtyping import Bool, Integer, UInt8
+from jaxtyping import Integer, UInt8
 
 from lconv_jax import errors
 
@@ -154,9 +154,7 @@ class Reader:
     if self.number(-self.position % 8):
       raise _truncated()
 
-  def _take(
-    self, count: int
-  ) -> Bool[np.ndarray, ' n'] | UInt8[np.ndarray, ' n']:
+  def _take(self, count: int) -> UInt8[np.ndarray, ' n']:
     self._expect(count)
     first, offset = divmod(self.position, 8)
     self.position += count

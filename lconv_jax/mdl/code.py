@@ -80,14 +80,14 @@ def encode(params: PyTree, b: int, code: str = 'proof') -> bytes:
   """
   net = sparse.from_params(params)
   writer = bits.Writer()
-  write(net, b, CODES[code], writer)
+  write(net, b, _code(code), writer)
   return writer.to_bytes()
 
 
 def decode(
   data: bytes, skeleton: PyTree, b: int, code: str = 'proof'
 ) -> PyTree:
-  """Returns the net that `encode` described, exactly.
+  """Returns the net that `encode` described, exactly (-0 as 0).
 
   Args:
     data: what `encode` returned.
@@ -114,7 +114,7 @@ def decode_first(
 ) -> tuple[PyTree, bytes]:
   """Returns the net described first in `data`, and the bytes behind it."""
   reader = bits.Reader(data)
-  params = sparse.to_params(read(reader, skeleton, b, CODES[code]), skeleton)
+  params = sparse.to_params(read(reader, skeleton, b, _code(code)), skeleton)
   reader.finish_byte()
   return params, reader.rest()
 
@@ -126,8 +126,14 @@ def description_length(params: PyTree, b: int, code: str = 'proof') -> Length:
     UsageError: as `encode` does.
   """
   net, counter = sparse.from_params(params), bits.Counter()
-  write(net, b, CODES[code], counter)
+  write(net, b, _code(code), counter)
   return Length.of(net, b, counter.bits)
+
+
+def _code(name: str) -> Code:
+  if name not in CODES:
+    raise errors.unknown('code', name, CODES)
+  return CODES[name]
 
 
 def write(net: sparse.Sparse, b: int, code: Code, to: bits.Counter) -> None:
@@ -151,7 +157,7 @@ def read(
   index = bits.width(sparse.size_of(shapes))
   k = reader.number(index) + 1
   values = alphabet.from_words(reader.numbers(k, b), b)
-  if (np.diff(values) <= 0).any():
+  if (values[1:] <= values[:-1]).any():
     raise sparse.damaged()
   check = reader.number(index)
   symbols = int(np.count_nonzero(values))

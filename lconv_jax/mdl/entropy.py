@@ -93,9 +93,8 @@ class Entropy:
 def _split(found: _Integers) -> tuple[_Integers, _Integers, _Integers]:
   """Returns heads, tails and the tails' widths of gaps."""
   plus = found + 1
-  # Exact, as a float has as many bits of exponent as a head needs.
+  # Exact, as there are no 2⁵³ weights.
   place = np.frexp(plus.astype(float))[1].astype(np.int64) - 1
-  place -= plus >> place == 0  # rounded up to the next power of two
   widths = np.maximum(place - 1, 0)
   second = np.where(place > 0, plus >> widths & 1, 0)
   return 2 * place + second, plus & ((1 << widths) - 1), widths

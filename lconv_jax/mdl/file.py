@@ -2,9 +2,10 @@
 
 What is counted are the bits of the description: 5 that say b, 2 that say which
 code was taken, then that code. Around them are a magic number and a checksum,
-which say nothing about the net.
+which says nothing about the net: of its names and shapes, and of the bits.
 """
 
+import contextlib
 import os
 import pathlib
 import struct
@@ -12,6 +13,8 @@ import zlib
 from collections.abc import Collection
 from typing import NamedTuple
 
+import jax
+import numpy as np
 from jaxtyping import PyTree
 
 from lconv_jax import errors
@@ -57,20 +60,33 @@ def save(path: str | pathlib.Path, params: PyTree, b: int) -> Description:
   """Writes a net's shortest description to a file.
 
   Args:
-    path: of the file; it is there whole or not at all.
+    path: of the file; it is there whole, and read once more, or not at all.
     params: as in `describe`.
     b: as in `describe`.
 
   Raises:
-    UsageError: as `describe` does.
+    UsageError: as `describe` does; or the file cannot be written.
   """
   found = describe(params, b)
   writer = bits.Writer()
   _write(sparse.from_params(params), b, found.code, writer)
   data = writer.to_bytes()
-  partial = pathlib.Path(f'{path}.partial')
-  partial.write_bytes(_HEADER.pack(_MAGIC, _VERSION, zlib.crc32(data)) + data)
-  os.replace(partial, path)
+  partial = pathlib.Path(f'{path}.{os.getpid()}.partial')
+  header = _HEADER.pack(_MAGIC, _VERSION, _crc(params, data))
+  try:
+    partial.write_bytes(header + data)
+    again = load(partial, params)
+    if not all(map(np.array_equal, *map(jax.tree.leaves, (params, again)))):
+      raise RuntimeError(f'{path} is not written: it would be another net.')
+    os.replace(partial, path)
+  except OSError as e:
+    raise errors.UsageError(
+      f'{path} cannot be written ({e.strerror}); make room there, or copy the '
+      'run to a folder of your own.'
+    ) from e
+  finally:
+    with contextlib.suppress(OSError):
+      partial.unlink(missing_ok=True)
   return found
 
 
@@ -98,9 +114,10 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
       f'{path} is of version {version}, this program reads {_VERSION}; use the '
       'one that wrote it.'
     )
-  if zlib.crc32(data) != crc:
+  if _crc(skeleton, data) != crc:
     raise errors.UsageError(
-      f'{path} is damaged or cut short; write it again from its run.'
+      f'{path} is damaged or cut short, or describes a net of another '
+      'architecture; write it again from its run.'
     )
   reader = bits.Reader(data)
   try:
@@ -113,6 +130,10 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
       'was made of.'
     ) from e
   return sparse.to_params(net, skeleton)
+
+
+def _crc(params: PyTree, data: bytes) -> int:
+  return zlib.crc32(data, zlib.crc32(sparse.names_of(params).encode()))
 
 
 def _write(net: sparse.Sparse, b: int, name: str, to: bits.Counter) -> None:
