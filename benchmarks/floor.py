@@ -56,7 +56,11 @@ class Floor(NamedTuple):
 
 
 def layers(
-  name: str, alpha: int, batch: int, momentum: bool = True
+  name: str,
+  alpha: int,
+  batch: int,
+  momentum: bool = True,
+  kernel_size: int = 0,
 ) -> list[Layer]:
   """Returns the layers of a net for 10 classes of 32 × 32 × 3 images.
 
@@ -65,9 +69,11 @@ def layers(
     alpha: base channels.
     batch: images a step.
     momentum: whether the update reads and writes a momentum as well.
+    kernel_size: of convolutions, pixels; 0: the net's own.
   """
   model = base.base().model
   model.update({'name': name, 'base_channels': alpha})
+  model.kernel_size = kernel_size
   net = models.build(model, _IMAGE, _CLASSES)
   found = []
 

@@ -73,6 +73,15 @@ def expand(
   return Sweep(grid, config, overrides, dict(zip(names, points, strict=True)))
 
 
+def fields(sweep: Sweep) -> list[dict[str, object]]:
+  """Returns all fields of each point's config, with dots in their names.
+
+  Overrides are left out: they are text until main.py has read them.
+  """
+  own = _flat(_config(sweep.config))
+  return [{**own, **point} for point in sweep.points.values()]
+
+
 def flags(sweep: Sweep, name: str, root: str | pathlib.Path) -> list[str]:
   """Returns main.py's arguments for one point."""
   fields = {**sweep.overrides, **sweep.points[name]}

@@ -12,6 +12,7 @@ from benchmarks import (
   describe,
   floor,
   grid,
+  grid_floor,
   interleave,
   layer,
   local_conv,
@@ -259,6 +260,33 @@ def test_floors_of_convolutional_and_dense_nets():
   assert len(resnet) == 21
   # 16 × 16 positions of a 1 × 1 window on 32 × 32 images of one channel.
   assert resnet['conv3_1_skip'].flop == 3 * 2 * 256 * 2
+
+
+def test_hours_of_a_grid_are_steps_times_their_floor(tmp_path, capsys):
+  grid = tmp_path / 'mine.py'
+  grid.write_text(
+    "CONFIG = 'configs/resnet18.py'\n"
+    'def sweep():\n'
+    "  wide = {'model.kernel_size': 7, 'optim.momentum': 0.0}\n"
+    "  wide |= {'model.base_channels': 8, 'train.epochs': 1000}\n"
+    "  data = {'data.name': 'svhn_cropped', 'data.validation': 3257}\n"
+    "  return [wide, {**wide, **data, 'train.batch_size': 256}]\n"
+  )
+  assert grid_floor.main([str(grid), '--tflops=1', '--bandwidth=0.1']) == 0
+  _, line = capsys.readouterr().out.splitlines()
+  hours = []
+  for images, batch in ((45_000, 512), (70_000, 256)):
+    layers = floor.layers('resnet18', 8, batch, False, kernel_size=7)
+    assert layers[1].name == 'conv2_1_1'
+    assert layers[1].flop == 6 * 32 * 32 * 7 * 7 * 8 * 8 * batch
+    step = sum(floor.seconds(x, 1, 0.1).fused for x in layers)
+    hours.append(1000 * (images // batch) * step / 3600)
+  assert line.split() == [
+    str(grid), '2', f'{sum(hours):.2f}', f'{max(hours):.2f}'
+  ]  # fmt: skip
+  assert max(hours) > 1
+  assert grid_floor.main(['tabel1']) == 2
+  assert 'Did you mean table1' in capsys.readouterr().err
 
 
 def test_augmentation_is_measured_against_pillow(tmp_path, capsys):
