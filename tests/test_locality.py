@@ -2,6 +2,7 @@ import csv
 import itertools
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -682,6 +683,10 @@ def test_the_command_prints_tables_and_draws(folders, capsys):
   assert f'no filters of {folders / "young"}: the run is not' in printed
   for suffix in ('png', 'pdf'):
     assert (out / f'locality.{suffix}').stat().st_size > 1000
+  caption = (out / 'locality.txt').read_text(encoding='utf-8')
+  assert f'  python -m lconv_jax.locality {folders / "fc"} ' in caption
+  runs = [re.search(rf'^  .*/{name}: S-', caption, re.M) for name in names]
+  assert [bool(run) for run in runs] == [True, True, True, False]
   assert 'energy in the best window of 3 x 3 (%)' in printed
   assert len({len(s) for s in printed.split('\n\n')[1].splitlines()}) == 1
   with open(out / 'table.csv', encoding='utf-8') as f:

@@ -133,6 +133,9 @@ def test_command_line(s_fc, found, tmp_path, capsys):
     assert line.startswith('Theorem 2 says nothing of S-FC β-LASSO')
   for name in ('bounds.png', 'bounds.pdf', 'bounds.txt'):
     assert (tmp_path / name).stat().st_size > 200
+  caption = ' '.join((tmp_path / 'bounds.txt').read_text('utf-8').split())
+  assert 'probability 0.99 by itself' in caption
+  assert f'Drawn by: python -m lconv_jax.mdl {s_fc} ' in caption
   with open(tmp_path / 'bounds.csv', encoding='utf-8') as f:
     first, second = csv.DictReader(f)
   bits = found.description.by_code

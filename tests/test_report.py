@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from lconv_jax import errors, figures, report
+from lconv_jax import checkpoint, errors, figures, report
+from lconv_jax.report.__main__ import main
 
 SHAPE = [8, 8, 1]
 UNITS = 40
@@ -53,6 +54,7 @@ DONE = {
   'last': METRICS[1],
   'weights': {'conv1': 64 * UNITS, 'fc1': 100},
   'image_shape': SHAPE,
+  'locality': {'local_of_all': 0.25, 'spread': 2.5, 'spread_ratio': 0.5},
   'environment': {
     'device': 'cpu',
     'cpu': 'AMD EPYC',
@@ -96,7 +98,7 @@ def make_run(tmp_path, monkeypatch):
     return path
 
   make.params = params
-  monkeypatch.setattr(report.checkpoint, 'load_params', load_params)
+  monkeypatch.setattr(checkpoint, 'load_params', load_params)
   return make
 
 
@@ -152,11 +154,16 @@ def test_row_reports_the_best_model(make_run):
     100 * (16 * UNITS + 50) / (64 * UNITS + 100)
   )
   assert got['first layer (%)'] == 25
-  # A quarter, and by chance about 5 % of the others.
-  assert 25 <= got['local (%)'] <= 35
+  assert (got['local (%)'], got['spread (px)']) == (25, 2.5)
   assert (got['data'], got['seed'], got['commit']) == ('nlgp', 3, 'abc123')
   assert got['augment'] == 'none'
   assert got['machine'] == 'cpu, AMD EPYC, 2 CPUs'
+
+
+def test_nothing_is_said_of_locality_where_none_was_measured(make_run):
+  done = {k: v for k, v in DONE.items() if k != 'locality'}
+  got = report.row(report.read(make_run(done=done)))
+  assert got['local (%)'] is got['spread (px)'] is None
 
 
 def test_unfinished_run_shows_its_last_whole_line(make_run):
@@ -175,7 +182,7 @@ def test_unfinished_run_shows_its_last_whole_line(make_run):
 
 def test_run_that_has_just_begun(make_run, capsys):
   path = make_run(done=None, metrics=[])
-  assert report.main([str(path)]) == 0
+  assert main([str(path)]) == 0
   assert '0 of 2, unfinished' in capsys.readouterr().out
 
 
@@ -203,7 +210,7 @@ def test_command_line_writes_everything(make_run, tmp_path, capsys):
   paths = [make_run('a'), make_run('b', config=config(optim__name='sgd'))]
   out = tmp_path / 'out'
   table, page = out / 'sub' / 'table.csv', out / 'table.md'
-  status = report.main(
+  status = main(
     [*map(str, paths), f'--out={out}', f'--csv={table}', f'--markdown={page}']
   )
   assert status == 0
@@ -211,6 +218,13 @@ def test_command_line_writes_everything(make_run, tmp_path, capsys):
   for name in ('filters.png', 'filters.pdf', 'curves.png', 'curves.pdf'):
     assert (out / name).stat().st_size > 1000
     assert f'wrote {out / name}' in printed
+  for name in ('filters.txt', 'curves.txt'):
+    words = (out / name).read_text(encoding='utf-8')
+    assert f'  python -m lconv_jax.report {paths[0]} {paths[1]} --out' in words
+    for path in paths:
+      assert f'  {path}: S-FC ' in words
+    assert 'Data: NLGP (drawn on the spot); augmentation: none.' in words
+    assert words.count('    python main.py --config=a|b\n') == 2
   assert '81.25' in printed
 
   with open(table, encoding='utf-8') as f:
@@ -230,19 +244,21 @@ def test_command_line_writes_everything(make_run, tmp_path, capsys):
 def test_figures_go_to_the_first_run_by_default(make_run, monkeypatch):
   folders = []
   monkeypatch.setattr(
-    report, 'draw', lambda runs, out: folders.append(out) or []
+    report, 'draw', lambda runs, out, *_: folders.append(out) or []
   )
   first, second = make_run('a'), make_run('b')
-  assert report.main([str(first), str(second)]) == 0
+  assert main([str(first), str(second)]) == 0
   assert folders == [first]
 
 
 def test_runs_of_one_method_are_told_apart_by_folder(make_run, monkeypatch):
   labels = []
   monkeypatch.setattr(
-    report.figures, 'curves', lambda runs, path: labels.extend(dict(runs)) or ()
+    figures,
+    'curves',
+    lambda runs, path, caption: labels.extend(dict(runs)) or (),
   )
-  monkeypatch.setattr(report.figures, 'first_layer_filters', lambda *_: ())
+  monkeypatch.setattr(figures, 'first_layer_filters', lambda *_, **__: ())
   runs = [report.read(make_run(name)) for name in ('a', 'b')]
   report.draw(runs, runs[0].path)
   assert labels == [f'S-FC β-LASSO β=50 λ=1e-5 ({name})' for name in 'ab']
@@ -251,7 +267,7 @@ def test_runs_of_one_method_are_told_apart_by_folder(make_run, monkeypatch):
 def test_runs_without_comparable_filters_are_named(
   make_run, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(report.figures, 'curves', lambda runs, path: ())
+  monkeypatch.setattr(figures, 'curves', lambda runs, path, caption: ())
   runs = [
     make_run('odd', kernel=np.ones((63, 4), np.float32)),
     make_run('grey'),
@@ -294,8 +310,6 @@ def test_local_filters_stand_at_their_place_in_the_image(make_run):
     padded[2 * y : 2 * y + 9, 2 * x : 2 * x + 9] = kernel[y, x, o]
     want = padded[3:11, 3:11]
     np.testing.assert_array_equal(run.filters[(4 * y + x) * 2 + o], want)
-  # Windows are compact by construction: nothing to measure.
-  assert report.row(run)['local (%)'] is None
 
 
 def test_filters_of_conv_and_local_nets_are_drawn(make_run, tmp_path, drawn):
@@ -323,7 +337,7 @@ def test_filters_of_conv_and_local_nets_are_drawn(make_run, tmp_path, drawn):
 
 def test_filters_are_read_only_where_they_are_shown(make_run, monkeypatch):
   run = report.read(make_run())
-  monkeypatch.setattr(report.checkpoint, 'load_params', None)
+  monkeypatch.setattr(checkpoint, 'load_params', None)
   assert run.metrics == METRICS
 
 
@@ -333,7 +347,7 @@ def test_a_folder_without_a_run_is_a_usage_error(tmp_path, capsys, content):
     (tmp_path / 'config.json').write_text(content)
   with pytest.raises(errors.UsageError, match='no run folder'):
     report.read(tmp_path)
-  assert report.main([str(tmp_path)]) == 2
+  assert main([str(tmp_path)]) == 2
   captured = capsys.readouterr()
   assert captured.err.startswith(f'error: {tmp_path} is no run folder')
   assert captured.err.count('\n') == 1
@@ -341,14 +355,15 @@ def test_a_folder_without_a_run_is_a_usage_error(tmp_path, capsys, content):
 
 
 def test_small_shares_keep_their_digits():
-  assert report._show(0.0123) == '0.012'
-  assert report._show(0.0) == '0.00'
-  assert report._show(99.996) == '100.00'
-  assert report._show(1234567) == '1,234,567'
+  assert report.table._show(0.0123) == '0.012'
+  assert report.table._show(0.0) == '0.00'
+  assert report.table._show(99.996) == '100.00'
+  assert report.table._show(1234567) == '1,234,567'
 
 
 def test_the_module_can_be_run(tmp_path, monkeypatch):
   monkeypatch.setattr(sys, 'argv', ['report', str(tmp_path)])
+  monkeypatch.delitem(sys.modules, main.__module__)
   with pytest.raises(SystemExit) as status:
-    runpy.run_path(report.__file__, run_name='__main__')
+    runpy.run_module('lconv_jax.report', run_name='__main__')
   assert status.value.code == 2

@@ -12,6 +12,7 @@ import argparse
 import csv
 import math
 import pathlib
+import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ _SAMPLE_DRAWS = 20  # of each of them
 
 
 class _Layer(NamedTuple):
+  run: report.Run
   label: str
   filters: np.ndarray
   found: locality.Locality
@@ -46,6 +48,7 @@ class _Layer(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
+  argv = list(sys.argv[1:] if argv is None else argv)
   parser = argparse.ArgumentParser(
     prog='python -m lconv_jax.locality', description=__doc__.splitlines()[0]
   )
@@ -65,7 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
       _write_csv(layers, args.csv)
       print(f'wrote {args.csv}')
     out = pathlib.Path(args.out or args.runs[0], 'locality.png')
-    for path in _draw(layers, args.window, args.seed, out):
+    command = shlex.join(['python', '-m', 'lconv_jax.locality', *argv])
+    runs = [layer.run for layer in layers]
+    caption = report.caption((_CAPTION,), runs, command)
+    for path in _draw(layers, args.window, args.seed, out, caption):
       print(f'wrote {path}')
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
@@ -88,7 +94,7 @@ def _layers(
     found = locality.measure(filters, seed=seed, window=window)
     pairs = locality.measure_pairs(filters, seed=seed)
     summary = locality.summary(found, pairs)
-    layers.append(_Layer(label, filters, found, pairs, summary))
+    layers.append(_Layer(run, label, filters, found, pairs, summary))
   if not layers:
     raise errors.UsageError('; '.join(lines))
   return layers, lines
@@ -146,6 +152,13 @@ below {locality.EFFECT:g}, of all filters.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; 1/α of all \
 in a convolution."""
 
+_CAPTION = (
+  'How local the first-layer filters are, and how far they repeat elsewhere: '
+  f'of filters with at least {locality.MIN_NONZERO} non-zero values, and of '
+  'random pairs of them. Grey: of the same pixels at random places. Filters of '
+  'CONV and LOCAL layers are those of the dense layer that does the same.'
+)
+
 
 def _title(name: str, window: int) -> str:
   words, unit, _ = _MEASURES[name]
@@ -169,7 +182,11 @@ def _write_csv(layers: Sequence[_Layer], path: str) -> None:
 
 
 def _draw(
-  layers: Sequence[_Layer], window: int, seed: int, path: pathlib.Path
+  layers: Sequence[_Layer],
+  window: int,
+  seed: int,
+  path: pathlib.Path,
+  caption: str,
 ) -> tuple[pathlib.Path, ...]:
   """Draws each measure's distribution over filters, and over shuffled ones."""
   values = [_values(layer, window, seed) for layer in layers]
@@ -188,7 +205,7 @@ def _draw(
       ax.set_title(layer.label)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc='outside upper right', ncols=2)
-    return style.save(fig, path)
+    return style.save(fig, path, caption)
 
 
 class _Panel(NamedTuple):

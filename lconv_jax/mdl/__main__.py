@@ -6,6 +6,7 @@ python -m lconv_jax.mdl runs/sgd runs/beta_lasso --out figures
 import argparse
 import math
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -20,15 +21,17 @@ theorem 2 as stated and, tighter, in nats. Each holds with probability
 1 - {delta:g} by itself, for an architecture that was chosen before the data
 were seen: to choose one of R architectures by their bounds, divide delta by R.
 It is vacuous where, in nats, guessing is as good."""
-_CAPTION = """\
-Bounds of theorem 2 on the error of nets that were pruned, quantised and written
-in few bits, against their error on the test images. Symbols: in nats; bars: as
-stated. Dashed: a bound equal to the error.
-"""
+_CAPTION = (
+  'Bounds of theorem 2 on the error of nets that were pruned, quantised and '
+  'written in few bits, against their error on the test images. Each holds '
+  'with probability {confidence:g} by itself. Symbols: in nats; bars: as '
+  'stated. Dashed: a bound equal to the error. Grey: guessing is as good.'
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
+  argv = list(sys.argv[1:] if argv is None else argv)
   parser = argparse.ArgumentParser(
     prog='python -m lconv_jax.mdl', description=__doc__.splitlines()[0]
   )
@@ -48,15 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--out', help="the figure's folder; default: no figure")
   parser.add_argument('--csv', help='write the table with all columns')
   args = parser.parse_args(argv)
+  command = shlex.join(['python', '-m', 'lconv_jax.mdl', *argv])
   try:
-    _print(args)
+    _print(args, command)
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2
   return 0
 
 
-def _print(args: argparse.Namespace) -> None:
+def _print(args: argparse.Namespace, command: str) -> None:
   runs = [report.read(path) for path in args.runs]
   labels, found = report.labels(runs), []
   for label, run in zip(labels, runs, strict=True):
@@ -83,7 +87,9 @@ def _print(args: argparse.Namespace) -> None:
     report.write_csv(rows, args.csv)
     print(f'wrote {args.csv}')
   if args.out:
-    for path in _draw(labels, found, note, pathlib.Path(args.out)):
+    about = _CAPTION.format(confidence=1 - args.delta)
+    caption = report.caption((about,), runs, command)
+    for path in _draw(labels, found, pathlib.Path(args.out), caption):
       print(f'wrote {path}')
   for label, g in zip(labels, found, strict=True):
     print(_guarantee(label, g, args.delta))
@@ -111,8 +117,8 @@ def _row(g: guarantee.Guarantee) -> report.Row:
 def _draw(
   labels: Sequence[str],
   found: Sequence[guarantee.Guarantee],
-  note: str,
   out: pathlib.Path,
+  caption: str,
 ) -> tuple[pathlib.Path, ...]:
   nets = [
     figures.Bounded(
@@ -121,7 +127,7 @@ def _draw(
     for label, g in zip(labels, found, strict=True)
   ]
   guess = max(1 - 1 / g.num_classes for g in found)
-  return figures.bounds(nets, out / 'bounds.png', guess, _CAPTION)
+  return figures.bounds(nets, out / 'bounds.png', guess, caption)
 
 
 def _guarantee(label: str, g: guarantee.Guarantee, delta: float) -> str:

@@ -18,13 +18,6 @@ from lconv_jax import run as run_folder
 
 # Fields that change no result.
 _FREE = (*run_folder.FREE, 'train.eval_every_epochs', 'train.log_')
-# What the data sets are called.
-DATA = {
-  'cifar10': 'CIFAR-10',
-  'cifar100': 'CIFAR-100',
-  'svhn_cropped': 'SVHN',
-  'nlgp': 'NLGP (drawn on the spot)',
-}
 
 
 class Experiment(NamedTuple):

@@ -71,7 +71,7 @@ def draw(
     if any(cell.ours or cell.paper for cell in block)
   }
   left_out = [
-    experiments.DATA[data]
+    report.DATA[data]
     for data in blocks
     if captions.data(data, request) not in pages
   ]

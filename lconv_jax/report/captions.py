@@ -1,0 +1,58 @@
+"""What stands beside a figure: what it shows, of which runs, by what."""
+
+from collections.abc import Sequence
+
+from lconv_jax.report.names import machine, method
+from lconv_jax.report.runs import Run
+
+# What the data sets are called.
+DATA = {
+  'cifar10': 'CIFAR-10',
+  'cifar100': 'CIFAR-100',
+  'svhn_cropped': 'SVHN',
+  'nlgp': 'NLGP (drawn on the spot)',
+}
+
+
+def caption(
+  about: Sequence[str],
+  runs: Sequence[Run],
+  command: str | None = None,
+  data: str | None = None,
+) -> str:
+  """Returns a caption, of a line for each paragraph.
+
+  Args:
+    about: what a reader must know, a sentence or more each.
+    runs: those shown, which are listed with where they come from.
+    command: what drew it; None: the runs' own.
+    data: what to call the data set; None: by its name in the config.
+  """
+  lines = [*filter(None, about)]
+  if runs:
+    fields = [run.config['data'] for run in runs]
+    names = [data or DATA.get(f['name'], f['name']) for f in fields]
+    # Younger than the oldest runs.
+    kinds = [f.get('augment', 'unknown') for f in fields]
+    lines.append(f'Data: {_each(names)}; augmentation: {_each(kinds)}.')
+  if command:
+    lines += ['Drawn by:', f'  {command}']
+  if runs:
+    lines.append('Runs:')
+    lines += [line for run in runs for line in _run(run)]
+  return '\n'.join(lines)
+
+
+def _each(names: Sequence[str]) -> str:
+  return ', '.join(dict.fromkeys(names))
+
+
+def _run(run: Run) -> list[str]:
+  alpha = run.config['model']['base_channels']
+  commit = run.environment.get('commit', 'unknown')
+  where = machine(run.environment) or 'machine unknown'
+  return [
+    f'  {run.path}: {method(run.config)}, α = {alpha}, epochs: '
+    f'{run.epochs}, seed {run.config["seed"]}, commit {commit}, {where}',
+    f'    {run.environment.get("command", "command unknown")}',
+  ]

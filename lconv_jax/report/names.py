@@ -1,0 +1,68 @@
+"""What runs are called, in tables, legends and captions."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lconv_jax import models
+from lconv_jax.report.runs import Run
+
+
+def method(config: Mapping[str, Any]) -> str:
+  """Returns the name of a config's method: 'S-FC β-LASSO β=50 λ=1e-5'.
+
+  Args:
+    config: as in config.json; only what differs from the defaults of plain
+      SGD is named.
+  """
+  model, o = config['model'], config['optim']
+  words = [models.TITLES.get(model['name'], model['name'])]
+  if o['name'] == 'beta_lasso':
+    words += ['β-LASSO', f'β={_short(o["beta"])}', f'λ={_short(o["l1_conv"])}']
+    if o['l1_fc'] != o['l1_conv']:
+      words[-1] += f'/{_short(o["l1_fc"])}'  # convolutional / fc layers
+  else:
+    words += [o['name'].upper()]
+  # Fields that are younger than the oldest runs.
+  if model.get('kernel_size'):
+    words[0] += f' k={model["kernel_size"]}'
+  if model.get('local_norm') == 'unit':
+    words[0] += ' bn=unit'
+  if source := config.get('train', {}).get('init_from'):
+    words[0] += f' from {pathlib.Path(source).name}'
+  for name, value, default in (
+    ('lr', o['lr'], 0.1),
+    ('momentum', o['momentum'], 0),
+    ('wd', o['weight_decay'], 0),
+    ('dropout', model['dropout'], 0),
+  ):
+    if value != default:
+      words.append(f'{name}={_short(value)}')
+  return ' '.join(words)
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+  """Returns a name for each run: its method, and its folder where it must."""
+  names = [method(run.config) for run in runs]
+  if len(set(names)) == len(names):
+    return names
+  return [
+    f'{name} ({run.path.resolve().name})'
+    for name, run in zip(names, runs, strict=True)
+  ]
+
+
+def machine(environment: Mapping[str, Any]) -> str | None:
+  """Returns 'NVIDIA H200, AMD EPYC 9654, 16 CPUs', as far as known."""
+  parts = [environment.get('device'), environment.get('cpu')]
+  if 'cpus' in environment:
+    parts.append(f'{environment["cpus"]} CPUs')
+  return ', '.join(part for part in parts if part) or None
+
+
+def _short(value: float) -> str:
+  """Returns 1e-5 for 0.00001, 0.1 for 0.1."""
+  if 0 < value < 1e-2:
+    digits, exponent = f'{value:.6e}'.split('e')
+    return f'{float(digits):g}e{int(exponent)}'
+  return f'{value:g}'
