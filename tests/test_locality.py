@@ -17,6 +17,7 @@ from lconv_jax import (
   errors,
   grid,
   locality,
+  report,
   train,
   windows,
 )
@@ -177,7 +178,7 @@ def test_any_real_dtype(dtype):
   np.testing.assert_allclose(measures(filters, 3), want, rtol=1e-12)
   result = locality.measure(filters, draws=3)
   np.testing.assert_array_equal(result.spread.value, want[0])
-  assert locality.measure_pairs(filters).value.max() <= 1 + 1e-6
+  assert locality.measure_pairs(filters).image.value.max() <= 1 + 1e-6
 
 
 def test_a_kernel_and_its_copy_have_the_same_measures():
@@ -311,6 +312,60 @@ def test_percentiles_of_filters_without_structure_are_uniform():
   )
 
 
+def test_all_that_is_measured_is_of_these_filters_and_this_window():
+  rng = np.random.default_rng(0)
+  shape = 8, 7, 3
+  filters = noise(40, shape) * (rng.random((40, 8, 7, 1)) < 0.1)
+  filters[:, 2, 3, 1] = 1  # none is without weights
+  result = locality.measure(filters, draws=100, seed=5, window=3)
+  got = [f.value for f in (result.spread, result.ipr)]
+  got += [result.window_share.value, result.box_area.value]
+  np.testing.assert_array_equal(got, measures(filters, 3))
+  np.testing.assert_array_equal(result.nonzero, (filters != 0).sum((1, 2, 3)))
+  # Against the draws, one by one.
+  null = locality.null_window_share(filters, 3, draws=100, seed=5)
+  np.testing.assert_allclose(result.window_share.null_mean, null.mean(1), 1e-6)
+  null = locality.null_spread(filters, draws=100, seed=5)
+  want = (null <= result.spread.value[:, None]).mean(axis=1)
+  np.testing.assert_allclose(result.spread.percentile, want, atol=0.011)
+  want = (result.spread.value - null.mean(1)) / null.std(1, ddof=1)
+  np.testing.assert_allclose(result.spread.z, want, rtol=1e-6)
+  # Boxes are of pixels, of which there are fewer than of values.
+  boxes = [
+    locality.box_area(np.stack([shuffled(x[None], rng)[0] for _ in range(500)]))
+    for x in filters[:5]
+  ]
+  np.testing.assert_allclose(
+    result.box_area.null_mean[:5], np.mean(boxes, axis=1), rtol=0.05
+  )
+
+
+def test_local_is_below_both_thresholds():
+  nothing = np.full(4, np.nan)
+  percentile = np.array([0.049, 0.051, 0.0, 0.0])
+  ratio = np.array([0.89, 0.5, 0.91, 0.89])
+  spread = compare.Compared(10 * ratio, np.full(4, 10.0), nothing, percentile)
+  others = [compare.without_null(nothing)] * 3
+  result = locality.Locality(np.full(4, 30), spread, *others)
+  np.testing.assert_array_equal(result.local, [True, False, False, True])
+
+
+@pytest.mark.parametrize('options', [{'draws': 0}, {'window': 0}])
+def test_nothing_can_be_compared_with_no_draws(options):
+  with pytest.raises(ValueError, match=r'=0.* must be 1 or more'):
+    locality.measure(noise(2), **options)
+
+
+def test_a_layer_without_filters():
+  filters = np.zeros((0, 6, 5, 3), np.float32)
+  result = locality.measure(filters)
+  found = locality.summary(result, locality.measure_pairs(filters))
+  assert (found.filters, found.counted) == (0, 0)
+  assert np.isnan(found.local_of_all) and np.isnan(found.repeats)
+  for null in (locality.null_spread, locality.null_window_share):
+    assert null(filters, draws=7).shape == (0, 7)
+
+
 def test_noise_in_a_window_is_local_and_a_ring_is_not():
   window = noise(64)
   window[:, 8:] = 0
@@ -400,7 +455,9 @@ def test_filters_without_weights_are_part_of_all_only():
   assert got.local_of_counted == 0.5
   assert got.spread.z == result.spread.z[0]
   assert got.spread.ratio == result.spread.ratio[0] < 0.5
-  assert got.spread.value == np.median(result.spread.value[:2])
+  for name in ('spread', 'ipr', 'window_share', 'box_area'):
+    value = getattr(result, name).value
+    assert getattr(got, name).value == np.median(value[:2])
   assert np.isnan([got.correlation.value, got.repeats]).all()
   assert np.isnan(got.ipr.z)
 
@@ -418,13 +475,18 @@ def test_metrics_are_what_json_can_hold():
   filters = noise(30)
   found = locality.metrics(filters.reshape(30, -1).T, (16, 16, 1))
   json.dumps(found, allow_nan=False)
-  want = locality.summary(
-    locality.measure(filters), locality.measure_pairs(filters)
-  )
+  pairs = locality.measure_pairs(filters, compared=200)
+  assert len(pairs.image.value) == math.comb(30, 2)
+  want = locality.summary(locality.measure(filters), pairs)
   assert found['spread'] == want.spread.value
   assert found['spread_z'] == want.spread.z
   assert found['local_of_all'] == want.local_of_all
   assert found['correlation_ratio'] == want.correlation.ratio
+  assert found['correlation_in_box_z'] == want.correlation_in_box.z
+  quick = locality.metrics(filters.reshape(30, -1).T, (16, 16, 1), quick=True)
+  pairs = locality.measure_pairs(filters, pairs=200)
+  assert quick['correlation'] == np.median(pairs.image.value)
+  assert quick['spread'] == found['spread']
   assert 'ipr' in found and 'ipr_z' not in found
 
 
@@ -433,6 +495,9 @@ def test_a_sample_is_the_same_every_time(units, size):
   got = locality.sample(units)
   np.testing.assert_array_equal(got, locality.sample(units))
   assert len(np.unique(got)) == size and got.max() < units
+  # From anywhere, in their order.
+  assert got.max() > 0.98 * (units - 1)
+  assert (np.diff(got) > 0).all()
 
 
 # How filters repeat.
@@ -476,17 +541,42 @@ def test_a_moved_filter_is_the_same_and_its_negative_is_not():
 
 def test_rows_of_a_convolution_repeat():
   found = locality.measure_pairs(rows_of_a_convolution())
-  np.testing.assert_allclose(found.value, 1, rtol=1e-4)
-  assert (found.percentile == 0).all()
-  assert np.median(found.ratio) > 2
+  for against, ratio in ((found.image, 2), (found.box, 1.3)):
+    np.testing.assert_allclose(against.value, 1, rtol=1e-4)
+    assert (against.percentile == 0).all()
+    assert np.median(against.ratio) > ratio
+
+
+def test_what_is_local_and_not_shared_repeats_as_shuffles_of_its_box_do():
+  filters = np.zeros((80, 16, 16, 2), np.float32)
+  patches = noise(80, (6, 5, 2), seed=1)
+  rng = np.random.default_rng(0)
+  for image, patch in zip(filters, patches, strict=True):
+    y, x = rng.integers(11, size=2)
+    image[y : y + 6, x : x + 5] = patch
+  found = locality.measure_pairs(filters, pairs=600, draws=19)
+  assert np.median(found.image.ratio) > 1.5
+  assert np.median(found.image.z) > 2
+  assert np.median(found.box.ratio) == pytest.approx(1, abs=0.04)
+  assert abs(np.median(found.box.z)) < 0.2
+  counts, _ = np.histogram(found.box.percentile, 4, range=(-0.01, 1.01))
+  np.testing.assert_allclose(counts, 600 / 4, atol=60)
 
 
 def test_one_in_so_many_pairs_of_a_convolution_has_the_same_channel():
   filters = rows_of_a_convolution(shape=(20, 20, 3), channels=4)
   found = locality.measure_pairs(filters)
-  assert (found.value > 0.999).mean() == pytest.approx(1 / 4, abs=0.03)
+  same = found.image.value > 0.999
+  assert same.mean() == pytest.approx(1 / 4, abs=0.03)
   got = locality.summary(locality.measure(filters, draws=2), found)
-  assert got.repeats == pytest.approx(1 / 4, abs=0.03)
+  assert got.repeats == same.mean()
+
+
+def test_repeats_are_pairs_from_nine_tenths_on():
+  value = np.array([0.88, 0.89, 0.91, 0.95, np.nan])
+  found = compare.without_null(value)
+  result = locality.measure(noise(5), draws=2)
+  assert locality.summary(result, locality.Pairs(found, found)).repeats == 0.5
 
 
 def test_the_rows_are_those_of_a_convolution():
@@ -501,9 +591,10 @@ def test_the_rows_are_those_of_a_convolution():
 
 def test_noise_repeats_as_its_null_does():
   found = locality.measure_pairs(noise(120, (9, 8, 2)), pairs=1500, draws=19)
-  assert abs(np.mean(found.z)) < 0.1
-  assert np.mean(found.ratio) == pytest.approx(1, abs=0.02)
-  counts, _ = np.histogram(found.percentile, bins=4, range=(-0.01, 1.01))
+  for against in found:  # the box of noise is the image
+    assert abs(np.mean(against.z)) < 0.1
+    assert np.mean(against.ratio) == pytest.approx(1, abs=0.02)
+  counts, _ = np.histogram(found.image.percentile, 4, range=(-0.01, 1.01))
   np.testing.assert_allclose(counts, 1500 / 4, atol=90)
 
 
@@ -520,6 +611,51 @@ def test_the_null_of_pairs_is_of_shuffled_filters():
   got = locality.null_correlation(a, b, draws=400)
   np.testing.assert_allclose(got.mean(1), np.mean(want, 0), rtol=0.05)
   np.testing.assert_allclose(got.std(1), np.std(want, 0), rtol=0.2)
+
+
+def in_boxes(filters, rng):
+  """Filters with the pixels of each one's own box shuffled."""
+  result = filters.copy()
+  for image in result:
+    ys, xs = np.nonzero(image.any(axis=-1))
+    part = image[min(ys) : max(ys) + 1, min(xs) : max(xs) + 1]
+    part[:] = rng.permutation(part.reshape(-1, part.shape[-1])).reshape(
+      part.shape
+    )
+  return result
+
+
+def test_the_null_inside_the_box_is_of_filters_shuffled_there():
+  a = rows_of_a_convolution((8, 9, 2), (3, 4))[[0, 9, 20]]
+  b = noise(3, (8, 9, 2))
+  b[0, 2:], b[1, :, :5], b[2, ::3] = 0, 0, 0
+  rng = np.random.default_rng(0)
+  want = [
+    locality.best_shift_correlation(in_boxes(a, rng), in_boxes(b, rng))
+    for _ in range(400)
+  ]
+  got = locality.null_correlation(a, b, draws=400, inside_box=True)
+  np.testing.assert_allclose(got.mean(1), np.mean(want, 0), rtol=0.05)
+  np.testing.assert_allclose(got.std(1), np.std(want, 0), rtol=0.2)
+
+
+def test_the_null_of_pairs_does_not_repeat_in_the_next_block():
+  a = np.repeat(noise(1, (6, 6, 1)), 300, axis=0)
+  got = locality.null_correlation(a, a[::-1], draws=1)
+  assert len(np.unique(got)) > 290
+
+
+def test_fewer_pairs_may_be_compared_than_are_measured():
+  filters = noise(40, (6, 6, 1))
+  found = locality.measure_pairs(filters, pairs=100, compared=30)
+  a, b = locality.pairs(40, 100).T
+  a, b = filters[a], filters[b]
+  value = locality.best_shift_correlation(a, b)
+  for against, inside in zip(found, (False, True), strict=True):
+    np.testing.assert_array_equal(against.value, value)
+    null = locality.null_correlation(a[:30], b[:30], inside_box=inside)
+    np.testing.assert_allclose(against.null_mean[:30], null.mean(axis=1), 1e-6)
+    assert np.isnan(against.z[30:]).all() and not np.isnan(against.z[:30]).any()
 
 
 @pytest.mark.parametrize('units', [0, 1, 2, 3, 17, 38400])
@@ -543,8 +679,9 @@ def test_pairs_are_of_filters_with_enough_weights():
   filters = noise(30)
   filters[10:, 4:] = 0
   filters[10:, :, 4:] = 0  # 16 values
-  assert len(locality.measure_pairs(filters).value) == math.comb(10, 2)
-  assert len(locality.measure_pairs(filters, 0).value) == math.comb(30, 2)
+  assert len(locality.measure_pairs(filters).box.value) == math.comb(10, 2)
+  found = locality.measure_pairs(filters, 0)
+  assert len(found.image.value) == math.comb(30, 2)
 
 
 # Comparisons.
@@ -639,14 +776,19 @@ def test_a_net_with_windows_has_no_locality_to_log(tmp_path):
 
 
 @pytest.fixture
-def folders(tmp_path, monkeypatch):
-  """Run folders of a dense, a LOCAL and a CONV net, and one not finished."""
-  kernels = {
+def kernels():
+  """The first layers of the runs in `folders`."""
+  return {
     'fc': noise(40, (64,)).T,
     'local': noise(4, (4, 2, 9, 9, 1)).reshape(4, 4, 2, 9, 9, 1),
     'conv': noise(2, (9, 9, 1)),
     'young': None,
   }
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch, kernels):
+  """Run folders of a dense, a LOCAL and a CONV net, and one not finished."""
   for name, kernel in kernels.items():
     folder = tmp_path / name
     folder.mkdir()
@@ -697,6 +839,54 @@ def test_the_command_prints_tables_and_draws(folders, capsys):
   assert fc['ipr_z'] == ''
   assert float(fc['spread_ratio']) == pytest.approx(1, abs=0.1)
   assert f'{float(fc["spread"]):.3g}' in printed
+  (share,) = re.findall(r'window of 3 x 3.*\n(.*)', printed)
+  filters = report.read(folders / 'fc').filters
+  want = locality.summary(locality.measure(filters, window=3)).window_share
+  assert share.split()[-5:-2] == [
+    f'{100 * want.value:.3g}', f'{100 * want.null_mean:.3g}',
+    f'{want.ratio:.3g}',
+  ]  # fmt: skip
+
+
+def test_the_commands_seed_is_that_of_the_shuffles(folders):
+  (one,), _ = command._layers([str(folders / 'fc')], 3, 0)
+  (two,), _ = command._layers([str(folders / 'fc')], 3, 1)
+  assert (one.found.spread.value == two.found.spread.value).all()
+  assert (one.found.spread.z != two.found.spread.z).any()
+  assert len(one.pairs.image.z) == len(two.pairs.image.z)
+  assert sorted(one.pairs.image.z) != sorted(two.pairs.image.z)
+
+
+@pytest.mark.parametrize('counted', [0, 1])
+def test_a_layer_of_hardly_any_weights_is_drawn_all_the_same(
+  folders, kernels, counted
+):
+  kernels['fc'][:, counted:] *= np.eye(1, 64).T
+  assert command.main([str(folders / 'fc'), f'--out={folders}']) == 0
+  assert (folders / 'locality.png').stat().st_size > 1000
+
+
+def test_shares_are_of_all_filters_and_of_those_with_weights(
+  folders, kernels, capsys
+):
+  corner = box(5, at=(0, 0), shape=(8, 8)).reshape(-1, 1) > 0
+  kernels['fc'][:, :10] *= corner
+  kernels['fc'][:, 10:] *= np.eye(1, 64).T
+  assert command.main([str(folders / 'fc'), f'--out={folders}']) == 0
+  _, row, *_ = capsys.readouterr().out.splitlines()
+  assert row.split()[-5:-1] == ['40', '10', '25', '100']
+
+
+def test_weights_that_are_not_finite_are_an_error(folders, kernels, capsys):
+  kernels['fc'][3, 3] = np.nan
+  assert command.main([str(folders / 'fc')]) == 2
+  assert 'weights that are not finite' in capsys.readouterr().err
+
+
+def test_numbers_out_of_range_are_usage(folders):
+  for argv in (['--seed=-1'], ['--window=0']):
+    with pytest.raises(SystemExit):
+      command.main([str(folders / 'fc'), *argv])
 
 
 def test_layers_with_windows_are_measured_as_dense_ones(folders):

@@ -31,8 +31,10 @@ _MEASURES = {
   'window_share': ('energy in the best window', '%', 100),
   'box_area': ('box of the non-zeros', 'px²', 1),
   'correlation': ('correlation at the best shift', '', 1),
+  'correlation_in_box': ('the same, shuffled inside their boxes', '', 1),
 }
-_DRAWN = [name for name in _MEASURES if name != 'ipr']  # it has no null
+_DRAWN = 'spread', 'window_share', 'box_area', 'correlation'
+_NULL, _IN_BOX = 'the same pixels, shuffled', 'inside their boxes'
 _SAMPLE = 500  # filters of which the null is drawn
 _SAMPLE_DRAWS = 20  # of each of them
 
@@ -42,7 +44,7 @@ class _Layer(NamedTuple):
   label: str
   filters: np.ndarray
   found: locality.Locality
-  pairs: locality.Compared
+  pairs: locality.Pairs
   summary: locality.Summary
 
 
@@ -59,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--window', type=errors.positive, default=locality.WINDOW,
     help='side of the window, pixels',
   )  # fmt: skip
-  parser.add_argument('--seed', type=int, default=0, help='of the shuffles')
+  parser.add_argument(
+    '--seed', type=errors.natural, default=0, help='of the shuffles'
+  )
   args = parser.parse_args(argv)
   try:
     layers, lines = _layers(args.runs, args.window, args.seed)
@@ -108,6 +112,8 @@ def _filters(run: report.Run) -> np.ndarray:
   """
   if run.filters is None:
     raise errors.UsageError(run.why_no_filters)
+  if not np.isfinite(run.filters).all():
+    raise errors.UsageError('its first layer has weights that are not finite')
   shape = tuple(run.done['image_shape'])
   if not run.config['model']['name'].endswith(('_conv', 'resnet18')):
     return run.filters
@@ -120,10 +126,13 @@ def _filters(run: report.Run) -> np.ndarray:
 
 def _tables(layers: Sequence[_Layer], window: int) -> str:
   """Returns a table for each measure, aligned for a terminal."""
-  first = [('', 'filters', '≥ 20 non-zeros', 'local (%)', 'repeats (%)')]
+  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'of those (%)'
+  first = [('', *names, 'repeats (%)')]
   for layer in layers:
     s = layer.summary
-    shares = (_show(100 * x) for x in (s.local_of_all, s.repeats))
+    shares = (
+      _show(100 * x) for x in (s.local_of_all, s.local_of_counted, s.repeats)
+    )
     first.append((layer.label, f'{s.filters:,}', f'{s.counted:,}', *shares))
   parts = [_aligned(first)]
   for name, (_, _, factor) in _MEASURES.items():
@@ -143,20 +152,23 @@ def _tables(layers: Sequence[_Layer], window: int) -> str:
 _NOTE = f"""\
 Medians over filters with at least {locality.MIN_NONZERO} non-zero values, and \
 over random pairs of them.
-shuffled: mean of the same pixels at random places; ratio: median / shuffled, \
-of each filter.
+shuffled: mean of the same pixels at random places, of each filter; ratio: its \
+value / that mean.
 percentile: % of shuffles that are at least as local, or alike; –: nothing \
 varies.
 local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
-below {locality.EFFECT:g}, of all filters.
-repeats: pairs with a correlation of {locality.REPEATS:g} or more; 1/α of all \
-in a convolution."""
+below {locality.EFFECT:g}; of all filters, and of those with enough non-zeros.
+repeats: pairs with a correlation of {locality.REPEATS:g} or more; in a \
+convolution 1/α of the pairs whose windows no border cuts.
+boxes: of a filter's non-zeros; shuffled inside them, filters stay as local as \
+they are, and what is left is that they repeat."""
 
 _CAPTION = (
   'How local the first-layer filters are, and how far they repeat elsewhere: '
   f'of filters with at least {locality.MIN_NONZERO} non-zero values, and of '
-  'random pairs of them. Grey: of the same pixels at random places. Filters of '
-  'CONV and LOCAL layers are those of the dense layer that does the same.'
+  'random pairs of them. Grey: of the same pixels at random places; dashed: at '
+  "random places inside each filter's own box of non-zeros. Filters of CONV "
+  'and LOCAL layers are those of the dense layer that does the same.'
 )
 
 
@@ -203,15 +215,16 @@ def _draw(
         _panel(ax, panel, _bins(panels))
     for ax, layer in zip(grid[:, 0], layers, strict=True):
       ax.set_title(layer.label)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc='outside upper right', ncols=2)
+    handles, labels = grid[0, -1].get_legend_handles_labels()
+    fig.legend(handles, labels, loc='outside upper right', ncols=3)
     return style.save(fig, path, caption)
 
 
 class _Panel(NamedTuple):
   own: np.ndarray  # of the filters, or pairs
   null: np.ndarray  # of the shuffled ones
-  weights: np.ndarray | None  # of the null's values
+  weights: np.ndarray | None = None  # of the null's values
+  in_box: np.ndarray | None = None  # of those shuffled inside their boxes
 
 
 def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
@@ -227,12 +240,10 @@ def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
     'spread': _Panel(
       layer.found.spread.value[counted],
       locality.null_spread(some, **options).ravel(),
-      None,
     ),
     'window_share': _Panel(
       100 * layer.found.window_share.value[counted],
       100 * locality.null_window_share(some, window, **options).ravel(),
-      None,
     ),
     'box_area': _Panel(
       layer.found.box_area.value[counted],
@@ -240,7 +251,9 @@ def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
       areas.sum(axis=0),
     ),
     'correlation': _Panel(
-      layer.pairs.value, locality.null_correlation(a, b, 5, seed).ravel(), None
+      layer.pairs.image.value,
+      locality.null_correlation(a, b, 5, seed).ravel(),
+      in_box=locality.null_correlation(a, b, 5, seed, inside_box=True).ravel(),
     ),
   }
 
@@ -254,14 +267,14 @@ def _bins(panels: Sequence[_Panel]) -> np.ndarray:
 
 
 def _panel(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:
-  ax.hist(
-    panel.null, bins, weights=panel.weights, density=True, color='0.65',
-    label='the same pixels, shuffled',
-  )  # fmt: skip
-  ax.hist(
-    panel.own, bins, density=True, histtype='step', lw=1.2,
-    color=style.VERMILION, label='filters',
-  )  # fmt: skip
+  line = {'histtype': 'step', 'lw': 1.2}
+  for values, look in (
+    (panel.null, {'weights': panel.weights, 'color': '0.65', 'label': _NULL}),
+    (panel.own, {'color': style.VERMILION, 'label': 'filters', **line}),
+    (panel.in_box, {'color': '0.3', 'ls': '--', 'label': _IN_BOX, **line}),
+  ):
+    if values is not None and len(values):  # nothing has no density
+      ax.hist(values, bins, density=True, **look)
   ax.set_yticks([])
   ax.spines.left.set_visible(False)
   ax.set_xlim(bins[0], bins[-1])

@@ -41,13 +41,14 @@ def with_draws(
 
   Args:
     value: the measure.
-    null: the same of shuffled filters.
+    null: the same of shuffled filters; NaN for those not to be compared.
     tie: up to which difference values are the same but for rounding.
     larger_is_local: in which direction percentiles are taken.
   """
   value = value.astype(np.float64)
   varies = np.ptp(null, axis=1) > tie  # False for NaN
-  mean, std = null.mean(axis=1, dtype=float), null.std(axis=1, dtype=float)
+  mean = null.mean(axis=1, dtype=float)
+  std = null.std(axis=1, dtype=float, ddof=1)
   differences = null - value[:, None]
   if larger_is_local:
     differences = -differences

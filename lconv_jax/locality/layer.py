@@ -10,10 +10,11 @@ from lconv_jax.locality import blocks, compare, measures, null, sharing
 # Figures 7-9 draw from the filters with at least this many non-zero values.
 MIN_NONZERO = 20
 # A filter is called local if fewer than this share of its null draws are as
-# compact: of filters without any structure, just under 5 % would be.
+# compact, which just under 5 % of filters without any structure pass,
 LEVEL = 0.05
-# And if its spread is below this share of the null's mean. Shuffles of a dense
-# filter hardly differ, so that nearly nothing is needed to pass the first test.
+# and if its spread is below this share of the null's mean. Shuffles of a dense
+# filter hardly differ, so that nearly nothing is needed to pass the first test;
+# both are passed by next to none without structure.
 EFFECT = 0.9
 # From this best-shift correlation on, one filter of a pair repeats the other.
 REPEATS = 0.9
@@ -38,6 +39,18 @@ class Locality(NamedTuple):
     """Which filters are local: see `LEVEL` and `EFFECT`."""
     # False for NaN: there is no evidence.
     return (self.spread.percentile < LEVEL) & (self.spread.ratio < EFFECT)
+
+
+class Pairs(NamedTuple):
+  """What `measure_pairs` finds: one value, against two nulls.
+
+  Two filters that are local are more alike at their best shift than pixels from
+  all over the image are: `image` tells locality from none, `box` repetition
+  from mere locality.
+  """
+
+  image: compare.Compared  # pixels shuffled over the image
+  box: compare.Compared  # over the filter's own box of non-zeros
 
 
 class Typical(NamedTuple):
@@ -65,7 +78,8 @@ class Summary(NamedTuple):
   ipr: Typical
   window_share: Typical
   box_area: Typical
-  correlation: Typical  # at the best shift, of random pairs
+  correlation: Typical  # at the best shift, of random pairs: `Pairs.image`
+  correlation_in_box: Typical  # `Pairs.box`
   repeats: float  # share of the pairs with a correlation of `REPEATS` or more
 
 
@@ -85,7 +99,12 @@ def measure(
 
   Returns:
     The measures of each filter.
+
+  Raises:
+    ValueError: draws or window is less than 1.
   """
+  if min(draws, window) < 1:
+    raise ValueError(f'draws={draws} and window={window} must be 1 or more.')
   shape = filters.shape[1:3]
   own = blocks.in_blocks(
     lambda part: _own(filters[part], window), len(filters), _BLOCK
@@ -119,7 +138,8 @@ def measure_pairs(
   pairs: int = sharing.PAIRS,
   draws: int = sharing.PAIR_DRAWS,
   seed: int = 0,
-) -> compare.Compared:
+  compared: int | None = None,
+) -> Pairs:
   """Compares how alike filters are at their best shift with shuffled ones.
 
   Args:
@@ -129,6 +149,8 @@ def measure_pairs(
     pairs: how many random pairs to take.
     draws: permutations for each pair.
     seed: of pairs and permutations.
+    compared: for how many of the pairs there are draws, NaN for the others;
+      None: for all of them.
 
   Returns:
     The correlation of each pair.
@@ -137,32 +159,38 @@ def measure_pairs(
   counted = np.flatnonzero(nonzero >= max(1, min_nonzero))
   a, b = counted[sharing.pairs(len(counted), pairs, seed)].T
   a, b = filters[a], filters[b]
-  return compare.with_draws(
-    sharing.best_shift_correlation(a, b),
-    sharing.null_correlation(a, b, draws, seed),
-    _SHARE_TIE,
-    larger_is_local=True,
-  )
+  value = sharing.best_shift_correlation(a, b)
+  some = slice(compared)
+
+  def against(inside_box: bool) -> compare.Compared:
+    null = np.full((len(value), draws), np.nan, np.float32)
+    null[some] = sharing.null_correlation(
+      a[some], b[some], draws, seed, inside_box
+    )
+    return compare.with_draws(value, null, _SHARE_TIE, larger_is_local=True)
+
+  return Pairs(against(inside_box=False), against(inside_box=True))
 
 
 def summary(
   result: Locality,
-  correlation: compare.Compared | None = None,
+  pairs: Pairs | None = None,
   min_nonzero: int = MIN_NONZERO,
 ) -> Summary:
   """Returns what is typical of a layer.
 
   Args:
     result: what `measure` returned for its filters.
-    correlation: what `measure_pairs` returned for them.
+    pairs: what `measure_pairs` returned for them.
     min_nonzero: filters with fewer non-zero values are not counted.
 
   Returns:
     The summary; filters without any weight are part of all, and not local.
   """
   counted = result.nonzero >= min_nonzero
-  if correlation is None:
-    correlation = compare.without_null(np.empty(0))
+  if pairs is None:
+    pairs = Pairs(*[compare.without_null(np.empty(0))] * 2)
+  value = pairs.image.value
   return Summary(
     filters=len(result.nonzero),
     counted=int(counted.sum()),
@@ -172,8 +200,9 @@ def summary(
     ipr=_typical(result.ipr, counted),
     window_share=_typical(result.window_share, counted),
     box_area=_typical(result.box_area, counted),
-    correlation=_typical(correlation),
-    repeats=_mean(correlation.value >= REPEATS),
+    correlation=_typical(pairs.image),
+    correlation_in_box=_typical(pairs.box),
+    repeats=_mean(value[~np.isnan(value)] >= REPEATS),
   )
 
 

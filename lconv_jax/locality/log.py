@@ -13,6 +13,9 @@ from lconv_jax.locality.sharing import PAIRS
 # and of fewer pairs, so that a wide layer does not keep the devices waiting.
 LOGGED = 1000
 _LOGGED_PAIRS = 200
+# At a run's end too, no more of them than this are compared with the null: in
+# a grid of small nets the end of each would take longer than its training.
+_COMPARED = 200
 
 
 def sample(units: int) -> Int[np.ndarray, ' units']:
@@ -40,7 +43,9 @@ def metrics(
   filters = from_kernel(kernel, image_shape)
   found = layer.summary(
     layer.measure(filters),
-    layer.measure_pairs(filters, pairs=_LOGGED_PAIRS if quick else PAIRS),
+    layer.measure_pairs(
+      filters, pairs=_LOGGED_PAIRS if quick else PAIRS, compared=_COMPARED
+    ),
   )
   return {k: v for k, v in flat(found).items() if not math.isnan(v)}
 

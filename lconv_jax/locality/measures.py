@@ -29,7 +29,8 @@ def spread(
     [units] float64, pixels; NaN where all weights are zero.
   """
   shares = energy(filters)
-  means = shares.reshape(len(shares), -1) @ moments(*shares.shape[1:])
+  places = moments(*shares.shape[1:])
+  means = shares.reshape(-1, len(places)) @ places
   return np.sqrt(variance(means))
 
 

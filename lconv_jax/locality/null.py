@@ -40,7 +40,7 @@ def null_spread(
   def of_block(shares: np.ndarray, permutations: np.ndarray) -> np.ndarray:
     # Permuting the places instead of the pixels makes it one matrix product.
     places = moments[permutations].transpose(1, 0, 2)  # [pixels, draws, 3]
-    shares = shares.reshape(len(shares), -1)
+    shares = shares.reshape(-1, len(moments))
     means = shares @ places.reshape(len(moments), -1)
     return np.sqrt(measures.variance(means.reshape(-1, draws, 3)))
 

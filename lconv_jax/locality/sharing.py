@@ -64,28 +64,34 @@ def null_correlation(
   b: Real[np.ndarray, 'pairs height width channels'],
   draws: int = PAIR_DRAWS,
   seed: int = 0,
+  inside_box: bool = False,
 ) -> Float[np.ndarray, 'pairs draws']:
   """Returns `best_shift_correlation` with the pixels of both shuffled.
 
-  Each of a pair in its own way, as in `null`: a pixel's channels stay together.
+  Each of a pair in its own way; as in `null`, a pixel's channels stay together.
 
   Args:
     a: [pairs, H, W, C], of any real dtype.
     b: likewise.
-    draws: permutations for each pair; neighbours in the list share them.
+    draws: permutations for each pair.
     seed: of the permutations.
+    inside_box: whether pixels stay in the smallest upright box around all that
+      are not zero. Any two filters that are local are more alike than pixels
+      from all over the image; such draws are as local as the filters.
 
   Returns:
     [pairs, draws] float32; NaN where either has no weight.
   """
-  pixels = math.prod(a.shape[1:3])
 
   def of_block(block: slice) -> np.ndarray:
     rng = np.random.default_rng((seed, block.start))
     both = _normalised(a[block]), _normalised(b[block])
+    inside = [_box(x) if inside_box else np.ones_like(_box(x)) for x in both]
     return np.stack(
       [
-        _best_shift(*(_moved(x, rng.permutation(pixels)) for x in both))
+        _best_shift(
+          *(_shuffled(*x, rng) for x in zip(both, inside, strict=True))
+        )
         for _ in range(draws)
       ],
       axis=1,
@@ -102,9 +108,42 @@ def _normalised(filters: np.ndarray) -> np.ndarray:
   return (filters / norm[:, None, None, None]).astype(np.float32)
 
 
-def _moved(filters: np.ndarray, permutation: np.ndarray) -> np.ndarray:
-  pixels = filters.reshape(*filters.shape[:2], len(permutation))
-  return pixels[:, :, permutation].reshape(filters.shape)
+def _box(filters: np.ndarray) -> np.ndarray:
+  """Returns which pixels [n, H, W] are in the box around all non-zero ones."""
+  used = (filters != 0).any(axis=1)
+  rows = _between(used.any(axis=2))
+  columns = _between(used.any(axis=1))
+  return rows[:, :, None] & columns[:, None, :]
+
+
+def _between(used: np.ndarray) -> np.ndarray:
+  """Returns, for each row, what is from its first True to its last."""
+  since = np.logical_or.accumulate(used, axis=1)
+  until = np.logical_or.accumulate(used[:, ::-1], axis=1)[:, ::-1]
+  return since & until
+
+
+def _shuffled(
+  filters: np.ndarray, inside: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """Returns filters [n, C, H, W] with the pixels inside permuted.
+
+  Those outside have no weight, so that their order is of no matter.
+  """
+  count = math.prod(filters.shape[2:])
+  pixels = filters.reshape(*filters.shape[:2], count)
+  inside = inside.reshape(-1, count)
+  keys = rng.random(inside.shape, np.float32)
+  source = np.argsort(np.where(inside, keys, 2), axis=1)  # random, inside first
+  target = np.argsort(~inside, axis=1, kind='stable')
+  result = np.empty_like(pixels)
+  np.put_along_axis(
+    result,
+    target[:, None],
+    np.take_along_axis(pixels, source[:, None], axis=2),
+    axis=2,
+  )
+  return result.reshape(filters.shape)
 
 
 def _best_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
