@@ -5,8 +5,10 @@ EXTRAS ?= test
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
-# Where the runs are that `make figures` draws.
+# Where the runs are that `make figures` draws, and options of it:
+# make figures ARGS='--only data.augment=flip_crop'
 ROOT ?= runs
+ARGS ?=
 
 .PHONY: demo figures test bench gpu venv lint clean
 
@@ -19,7 +21,7 @@ demo: venv
 
 # The paper's figures and tables, as far as the runs below ROOT have them.
 figures: venv
-	$(BIN)/python -m lconv_jax.figures all $(ROOT) --out=$(ROOT)/figures
+	$(BIN)/python -m lconv_jax.figures all $(ROOT) --out=$(ROOT)/figures $(ARGS)
 
 # Files of tests in parallel, at most four: each takes some GB.
 test: venv lint

@@ -10,7 +10,9 @@ from tests import fake_runs
 
 
 def grouped(root):
-  return paper.group(paper.find([root]))
+  chosen, left_out = paper.group(paper.find([root])[0])
+  assert all('has not measured' in why for why in left_out)
+  return chosen
 
 
 def test_runs_are_found_once_wherever_they_are(tmp_path):
@@ -18,8 +20,8 @@ def test_runs_are_found_once_wherever_they_are(tmp_path):
   b = fake_runs.write(tmp_path / 'b')
   fake_runs.write(a / 'checkpoints' / 'no_run_of_its_own')
   (tmp_path / 'empty').mkdir()
-  assert [run.path for run in paper.find([tmp_path])] == [b, a]
-  assert [run.path for run in paper.find([a, tmp_path])] == [a, b]
+  assert [run.path for run in paper.find([tmp_path])[0]] == [b, a]
+  assert [run.path for run in paper.find([a, tmp_path])[0]] == [a, b]
   for path in (tmp_path / 'empty', tmp_path / 'nowhere'):
     with pytest.raises(errors.UsageError, match='no run folder and holds none'):
       paper.find([tmp_path, path])
@@ -118,7 +120,7 @@ def test_experiments_that_differ_too_much_are_refused(tmp_path):
 def test_only_takes_what_a_condition_names(tmp_path):
   for name in ('a', 'b'):
     fake_runs.write(tmp_path / name, train__epochs=ord(name) - 95)
-  runs = paper.find([tmp_path])
+  runs, _ = paper.find([tmp_path])
   (b,) = paper.only(runs, {'train.epochs': '3', 'data.name': 'cifar10'})
   assert b.path.name == 'b'
   with pytest.raises(errors.UsageError, match='there is 2, 3'):

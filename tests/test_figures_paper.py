@@ -1,13 +1,14 @@
 """The paper's figures and tables: what is drawn, from runs that are made up."""
 
 import csv
+import json
 import pathlib
 import re
 
 import numpy as np
 import pytest
 
-from lconv_jax import errors, figures, models, paper
+from lconv_jax import errors, figures, paper
 from lconv_jax.figures import __main__ as command
 from lconv_jax.paper import published
 from tests import fake_runs
@@ -35,7 +36,7 @@ def drawn(monkeypatch):
 
 
 def draw(name, root, out='unused'):
-  chosen = paper.group(paper.find([root]))
+  chosen, _ = paper.group(paper.find([root])[0])
   request = paper.Request('the command')
   return paper.ITEMS[name].draw(chosen, root / out / f'{name}.png', request)
 
@@ -115,7 +116,7 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   assert test_epochs.get_ylabel() == 'test accuracy (%)'
   assert test_epochs.get_xlabel() == 'epochs'
   assert test_weights.get_xlabel() == 'weights'
-  assert test_weights.get_xscale() == test_epochs.get_xscale() == 'log'
+  assert test_weights.get_xscale() == 'log'
 
   # S-CONV: the curve of the largest α, 4, and where its runs end.
   curve = test_epochs.lines[0]
@@ -129,11 +130,10 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   want = [(1010, 40), (2010, 50), (4010, 70)]
   assert got == [(x, pytest.approx(y), False) for x, y in want]
   assert marked(test_epochs, '^')[-1] == (2, pytest.approx(15), True)
-  # 3-FC is not finished: hollow, with as many weights as it would have.
-  (_, y, _), (x, _, hollow) = marked(test_weights, '^')
-  assert y == pytest.approx(15) and hollow
-  width = models.three_fc_width(2, (32, 32, 3), 10)
-  assert x == 3072 * width + width**2 + 10 * width
+  assert not marked(test_weights, '^')  # 3-FC is not finished
+  # No line joins what is marked.
+  ends = [line for line in test_epochs.lines if line.get_marker() == 's']
+  assert {line.get_linestyle() for line in ends} == {'None'}
 
   shown = [word for word in labels(fig.legends[0]) if word.strip()]
   assert sorted(shown) == ['3-FC', 'S-CONV']
@@ -143,6 +143,26 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   assert 'c0ffee' in caption and 'python main.py s_conv_4_' in caption
   assert 's_conv_2_2' not in caption  # the 8 epochs of a smaller α: not shown
   assert '2 of 4, unfinished' in caption
+
+
+@pytest.mark.parametrize(
+  ('epochs', 'scale', 'numbers'),
+  [(1, 'linear', '0 1'), (4, 'linear', '0 1 2 3 4'), (40, 'log', '1 3 10 30')],
+)
+def test_epochs_are_numbered_however_few(
+  tmp_path, drawn, epochs, scale, numbers
+):
+  net(tmp_path, 's_conv', 1, 0.4, train__epochs=epochs)
+  draw('accuracy', tmp_path)
+  ax = drawn[0][0].axes[2]
+  assert ax.get_xscale() == scale
+  low, high = ax.get_xlim()
+  shown = [
+    tick.get_text()
+    for tick, at in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)
+    if low <= at <= high
+  ]
+  assert ' '.join(shown) == numbers
 
 
 def test_seeds_have_error_bars(tmp_path, drawn):
@@ -181,30 +201,45 @@ def test_nonzero_weights_of_each_layer(tmp_path, drawn):
   assert whole.get_yscale() == 'log'
   assert whole.get_ylabel() == 'non-zero weights (%)'
   assert whole.get_xlabel() == 'epoch'
-  title = part.get_title(loc='left').replace('\n', ' ')
-  assert title == 'S-FC β-LASSO β=50 λ=1e-4/1e-5 (unfinished)'
+  titles = [ax.get_title(loc='left').replace('\n', ' ') for ax in fig.axes]
+  assert titles == ['α=2', '(unfinished) α=3']
   assert 'figure 3' in caption
+  assert 'All: S-FC β-LASSO β=50 λ=1e-4/1e-5 epochs=4.' in caption
+  assert labels(fig.legends[0]) == ['conv1', 'fc1', 'fc2']
 
 
 @pytest.mark.parametrize(
-  ('runs', 'titles'), [(1, ['alone']), (3, ['α=1', 'α=2', 'α=3'])]
+  ('runs', 'titles'),
+  [
+    (1, ['S-FC β-LASSO β=50 λ=1e-5 α=1 epochs=4']),
+    (3, ['α=1', 'α=2', 'α=3']),
+  ],
 )
 def test_panels_of_one_label_are_told_apart(tmp_path, drawn, runs, titles):
   for alpha in range(1, runs + 1):
     net(tmp_path, 's_fc', alpha, 0.5, choices='beta_lasso')
   draw('nonzero', tmp_path)
   got = [ax.get_title(loc='left') for ax in drawn[0][0].axes]
-  for one, want in zip(got, titles, strict=True):
-    assert (want in one) == (runs > 1)
+  assert [' '.join(title.split()) for title in got] == titles
 
 
 def test_layers_of_a_deep_net_do_not_fill_the_legend(drawn):
   metrics = [{'epoch': 1, **{f'nonzero/conv{i}': 1.0 for i in range(21)}}]
   figures.nonzero([('', metrics)], [1], pathlib.Path('unused'))
-  ax = drawn[0][0].axes[0]
-  assert len(ax.lines) == 21
-  names = labels(ax.get_legend())
+  (fig, _), *_ = drawn
+  assert len(fig.axes[0].lines) == 21
+  names = labels(fig.legends[0])
   assert names[0] == 'conv0' and names[-1] == 'conv20' and len(names) <= 5
+
+
+def test_panels_of_other_layers_have_their_own_legend(drawn):
+  runs = [
+    (name, [{'epoch': 1, f'nonzero/{name}': 0.5}]) for name in ('fc1', 'conv1')
+  ]
+  figures.nonzero(runs, [1, 1], pathlib.Path('unused'))
+  fig, _ = drawn[0]
+  assert not fig.legends
+  assert [labels(ax.get_legend()) for ax in fig.axes] == [['fc1'], ['conv1']]
 
 
 def test_too_many_panels_are_refused(tmp_path, drawn):
@@ -240,7 +275,8 @@ def test_filters_of_the_paper_side_by_side(tmp_path, drawn):
   assert not made.missing
   for words in (
     'seed 0', 'at least 20 non-zero', 'at their place in the image',
-    'S-FC by SGD (α = 2): 100 % non-zero', '70 of 70 filters', 'figure 4',
+    'S-FC by SGD (α = 2): 100 % non-zero',
+    'S-FC by β-LASSO (α = 2, β = 50): ', '70 of 70 filters', 'figure 4',
     's_fc_2_2',
   ):  # fmt: skip
     assert words in caption
@@ -296,6 +332,40 @@ def test_missing_filters_are_named(tmp_path, drawn):
   assert unfinished == 'no finished run of S-LOCAL by SGD'
   with pytest.raises(errors.UsageError, match='no finished run of S-LOCAL'):
     draw('filters_local', tmp_path)
+
+
+def test_filters_are_of_nets_from_scratch_by_a_threshold(tmp_path, drawn):
+  net(tmp_path, 's_fc', 2, 0.4, kernel=DENSE)
+  net(tmp_path, 's_fc', 2, 0.9, train__init_from='s_conv', kernel=SPARSE)
+  net(tmp_path, 's_fc', 2, 0.9, choices='beta_lasso', optim__beta=0.0)
+  made = draw('filters', tmp_path)
+  assert list(made.missing) == [
+    'no finished run of S-FC by β-LASSO',
+    'no finished run of S-LOCAL by SGD',
+  ]
+  assert '100 % non-zero' in drawn[0][1]
+
+
+def test_filters_that_cannot_be_compared_are_refused(tmp_path, drawn):
+  net(tmp_path, 's_fc', 2, 0.4, kernel=DENSE)
+  net(tmp_path, 's_local', 2, 0.4, kernel=LOCAL, data__augment='none')
+  with pytest.raises(errors.UsageError, match=r'filters: .* data\.augment'):
+    draw('filters', tmp_path)
+  net(tmp_path, 's_fc', 2, 0.9, kernel=DENSE, data__limit=1000)
+  made = draw('filters', tmp_path)
+  assert 'S-FC by SGD: the runs differ in data.limit' in made.missing[0]
+
+
+def test_a_caption_lists_the_runs_that_are_drawn(tmp_path, drawn):
+  for seed in range(3):
+    net(tmp_path, 's_fc', 2, 0.4, kernel=DENSE, seed=seed)
+  draw('filters_sgd', tmp_path)
+  assert drawn[0][1].count('seed 0, commit') == drawn[0][1].count(', commit')
+
+
+def test_looks_of_many_methods_differ():
+  looks = [figures.style.distinct(i) for i in range(56)]
+  assert len({(x['color'], x['marker']) for x in looks}) == 56
 
 
 def test_resnet_against_kernel_size(tmp_path, drawn):
@@ -378,29 +448,53 @@ def test_table2_has_the_published_numbers_without_a_mark(tmp_path):
   assert list(pages) == ['CIFAR-10', 'CIFAR-100', 'SVHN']
   assert '| S-FC | β-LASSO β=50 | 85.00 | 94.07 |' in pages['SVHN']
   assert '| S-FC | β-LASSO β=50 | – no run | 59.56 |' in pages['CIFAR-100']
-  assert (
-    '| S-FC | β-LASSO β=7 | 50.00 | – no run | – not known |'
-    in pages['CIFAR-10']
-  )
+  assert '| S-FC | β-LASSO β=7 | 50.00 | – no run | – |' in pages['CIFAR-10']
+  assert 'β=7' not in pages['SVHN']
   assert '84.50 %, 57.76 % and 93.84 %' in pages['SVHN']
 
 
-def test_the_numbers_are_those_of_the_notes_on_the_paper():
+# Once more, as they are printed.
+TABLE1 = """
+D-CONV 88.84 89.79
+D-LOCAL 86.13 86.07
+D-FC 64.78 63.62
+S-CONV 84.14 87.05
+S-LOCAL 81.52 85.86
+S-FC 72.77 78.63
+3-FC 69.19 75.12
+"""
+TABLE2 = """
+S-CONV,SGD 87.05 62.51 93.38
+S-LOCAL,SGD 85.86 62.03 93.98
+3-FC,SGD 75.12 50.75 86.02
+S-FC,SGD 78.63 51.43 91.80
+S-FC,β-LASSO β=0 82.45 55.58 93.80
+S-FC,β-LASSO β=1 82.52 55.96 93.66
+S-FC,β-LASSO β=50 85.19 59.56 94.07
+"""
+
+
+def test_the_numbers_are_the_papers():
+  for line in TABLE1.strip().splitlines():
+    title, *numbers = line.split()
+    known = published.TABLE1[published.Row(title, 'SGD')]
+    got = [known['cifar10', epochs].percent for epochs in (400, 4000)]
+    assert got == list(map(float, numbers))
+  for line in TABLE2.strip().splitlines():
+    name, *numbers = line.rsplit(' ', 3)
+    known = published.TABLE2[published.Row(*name.split(','))]
+    got = [known[data, 4000].percent for data in published.DATA]
+    assert got == list(map(float, numbers))
+
+
+def test_no_number_of_the_notes_on_the_paper_is_left_out():
   if not NOTES.exists():
     pytest.skip(f'{NOTES} is not part of the repository')
   _, text = NOTES.read_text(encoding='utf-8').split('## Published and recalled')
   text = text.partition('Figures:')[0]
-  noted = set(map(float, re.findall(r'\d\d\.\d\d', text)))
-  tables = published.TABLE1, published.TABLE2
-  ours = {
-    number.percent
-    for table in tables
-    for known in table.values()
-    for number in known.values()
-  }
-  words = ' '.join(published.NOTES.values())
-  ours |= set(map(float, re.findall(r'\d\d\.\d\d', words)))
-  assert ours == noted
+  noted = set(re.findall(r'\d\d\.\d\d', text))
+  words = TABLE1 + TABLE2 + ' '.join(published.NOTES.values())
+  assert set(re.findall(r'\d\d\.\d\d', words)) == noted
 
 
 def test_the_abstracts_numbers_alone_are_not_marked():
@@ -417,6 +511,40 @@ def test_the_abstracts_numbers_alone_are_not_marked():
   for row in both:
     cell = 'cifar10', 4000
     assert published.TABLE1[row][cell] == published.TABLE2[row][cell]
+
+
+def test_rows_of_different_experiments_are_refused(tmp_path):
+  net(tmp_path, 's_fc', 8, 0.4)
+  net(tmp_path, 's_conv', 8, 0.4, data__augment='none')
+  with pytest.raises(
+    errors.UsageError, match=r'table1, cifar10: .*data\.augment'
+  ):
+    draw('table1', tmp_path)
+
+
+def test_tables_are_of_nets_as_they_are_and_finished(tmp_path):
+  net(tmp_path, 's_fc', 4, 0.4)
+  net(tmp_path, 's_fc', 8, 0.9, finished=False)
+  net(tmp_path, 's_fc', 8, 0.9, train__init_from='s_conv')
+  net(tmp_path, 's_conv', 8, 0.9, model__kernel_size=5)
+  net(tmp_path, 'd_fc', 8, 0.9, optim__lr=0.05)
+  made = draw('table1', tmp_path, 'out')
+  got = cells(made.paths[0])
+  assert got['S-FC', 'SGD'][0] == '40.00 (α = 4)'
+  assert got['S-CONV', 'SGD'][0] == '– no run'
+
+
+def test_an_optimiser_of_ones_own_is_not_called_sgd(tmp_path):
+  path = net(tmp_path, 's_fc', 4, 0.4)
+  net(tmp_path, 's_fc', 4, 0.3)
+  config = json.loads((path / 'config.json').read_text())
+  config['optim']['name'] = 'sign_sgd'
+  (path / 'config.json').write_text(json.dumps(config))
+  chosen, _ = paper.group(paper.find([tmp_path])[0])
+  assert [e.method for e in chosen] == ['SIGN_SGD', 'SGD']
+  assert cells(draw('table1', tmp_path, 'out').paths[0])['S-FC', 'SGD'][0] == (
+    '30.00 (α = 4)'
+  )
 
 
 def test_a_cell_of_different_experiments_is_refused(tmp_path):
@@ -489,12 +617,48 @@ def test_every_name_runs(tmp_path, name, capsys):
   )
 
 
-def test_a_data_set_may_be_given_a_name(tmp_path):
-  filter_runs(tmp_path / 'runs')
-  args = ['table1', str(tmp_path / 'runs'), f'--out={tmp_path}/out']
-  assert command.main([*args, '--data=CIFAR-10 (JPEG copy)']) == 0
-  for name in ('table1.md', 'table1.txt'):
-    assert 'CIFAR-10 (JPEG copy)' in (tmp_path / 'out' / name).read_text()
+def test_a_data_set_may_be_given_a_name(tmp_path, capsys):
+  root = tmp_path / 'runs'
+  filter_runs(root)
+  net(root, 's_conv', 2, 0.3, choices='svhn_cropped,momentum')
+  args = ['table1', str(root), f'--out={tmp_path}/out']
+  assert command.main([*args, '--data=cifar10=CIFAR-10 (JPEG copy)']) == 0
+  page = (tmp_path / 'out' / 'table1.md').read_text()
+  jpeg, svhn = page.index('**CIFAR-10 (JPEG copy)**'), page.index('**SVHN**')
+  assert jpeg < page.index('40.00') < svhn < page.index('30.00')
+  caption = (tmp_path / 'out' / 'table1.txt').read_text()
+  assert 'Data: CIFAR-10 (JPEG copy), SVHN;' in ' '.join(caption.split())
+  assert command.main([*args, '--data=JPEG copy']) == 2
+  assert 'must be NAME=TEXT' in capsys.readouterr().err
+
+
+def test_one_bad_run_does_not_keep_the_others_from_being_shown(
+  tmp_path, capsys
+):
+  root = tmp_path / 'runs'
+  everything(root)
+  for i in (1, 2):
+    rows = {'data__validation': 0, 'data__limit': 7, 'optim__lr': i}
+    path = net(root, 's_fc', 1, 0.5, **rows)
+    for name in ('metrics.jsonl', 'done.json'):
+      text = (path / name).read_text().replace('validation/', 'other/')
+      (path / name).write_text(text)
+  path = net(root, 's_fc', 1, 0.5, data__limit=8)
+  text = (path / 'config.json').read_text().replace('"s_fc"', '"foo"')
+  (path / 'config.json').write_text(text)
+  net(root, 's_fc', 1, 0.5, data__limit=9, finished=False, measured=0)
+  (root / 'half').mkdir()
+  (root / 'half' / 'config.json').write_text('{"model"')
+  assert command.main(['all', str(root), f'--out={tmp_path}/out']) == 0
+  captured = capsys.readouterr()
+  left_out = captured.err.splitlines()
+  assert len(left_out) == 4 and all(s[:10] == 'left out: ' for s in left_out)
+  for words in (
+    'is no run folder', 'foo is no net of this version',
+    'has not measured anything yet', 'has no validation/accuracy',
+  ):  # fmt: skip
+    assert words in captured.err
+  assert 'table1.md' in captured.out
 
 
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path, capsys):

@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
-from lconv_jax import errors, paper
+from lconv_jax import errors, paper, report
 
 _ALL = 'all'
 
@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   args = _parser().parse_args(argv)
   command = shlex.join(['python', '-m', 'lconv_jax.figures', *argv])
   try:
-    _draw(args, paper.Request(command, args.data, args.seed))
+    data = report.data_titles(args.data)
+    _draw(args, paper.Request(command, data, args.seed))
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2
@@ -56,10 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     help='only runs whose config has it, such as data.name=cifar10',
   )  # fmt: skip
   parser.add_argument(
-    '--data', metavar='TEXT', help='what to call the data set in captions'
-  )
+    '--data', action='append', default=[], metavar='NAME=TEXT',
+    help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
+  )  # fmt: skip
   parser.add_argument(
-    '--seed', type=int, default=0, help='of the choice among filters'
+    '--seed', type=errors.natural, default=0, help='of the choice among filters'
   )
   return parser
 
@@ -74,8 +76,11 @@ def _draw(args: argparse.Namespace, request: paper.Request) -> None:
       f'{args.name} is made of runs: name their folders, or one that holds '
       'them.'
     )
-  runs = paper.only(paper.find(args.runs), _conditions(args.only))
-  chosen = paper.group(runs) if needs_runs else []
+  runs, left_out = paper.find(args.runs)
+  runs = paper.only(runs, _conditions(args.only))
+  chosen, also_left_out = paper.group(runs)
+  for why in left_out + also_left_out:
+    print(f'left out: {why}', file=sys.stderr)
   for name in names:
     item = paper.ITEMS[name]
     for stem, own in _parts(name, item, chosen, args.name == _ALL):

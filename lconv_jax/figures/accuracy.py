@@ -37,6 +37,8 @@ def draw(
   """
   with style.look():
     fig = figure.Figure((style.COLUMN, 3.7), layout='constrained')
+    # The last number of one axis and the first of the next keep apart.
+    fig.get_layout_engine().set(wspace=0.05)
     panels = fig.subplots(2, 2, sharex='col', sharey='row')
     for part, (left, right) in zip(PARTS, panels, strict=True):
       for net in nets:
@@ -47,7 +49,7 @@ def draw(
         axis.points(right, net.widths[part], label=net.title, **look)
       left.set_ylabel(f'{part} accuracy (%)')
       left.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
-    left.set(xlabel='epochs', xscale='log')
+    left.set(xlabel='epochs')
     right.set(xlabel='weights', xscale='log')
     _epochs(left)
     axis.counts(right.xaxis)
@@ -57,7 +59,12 @@ def draw(
 
 
 def _epochs(ax: axes.Axes) -> None:
-  _, last = ax.get_xlim()
+  last = max((x for line in ax.lines for x in line.get_xdata()), default=1)
+  if last <= 10:
+    ax.set_xlim(0, 1.1 * last)
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
+    return
+  ax.set_xscale('log')
   subs = (1, 3) if last < 300 else (1,)  # as many as there is room for
   ax.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
   ax.xaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))

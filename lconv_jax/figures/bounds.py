@@ -10,7 +10,6 @@ from matplotlib import axes, figure, ticker
 from lconv_jax.figures import style
 
 _WIDTH = 48  # letters of a column
-_MARKERS = 'osD^vP*X'  # not as many as colours: 56 nets differ
 
 
 class Bounded(NamedTuple):
@@ -47,8 +46,7 @@ def bounds(
     fig = figure.Figure(size, layout='constrained')
     ax = fig.add_subplot()
     for i, (net, label) in enumerate(zip(nets, labels, strict=True)):
-      color = style.COLORS[i % len(style.COLORS)]
-      marker = _MARKERS[i % len(_MARKERS)]
+      color, marker = (style.distinct(i)[k] for k in ('color', 'marker'))
       x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
       ax.plot([x, x], ys, color=color, lw=0.8)
       ax.plot(x, ys[0], color=color, marker=marker, ls='', ms=5, label=label)

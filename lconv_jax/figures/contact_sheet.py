@@ -50,6 +50,6 @@ def contact_sheet(
         ha='center',
         va='top',
         color=style.NOTE,
-        fontsize=6,
+        fontsize=style.SMALL,
       )
     return style.save(fig, path)

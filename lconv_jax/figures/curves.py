@@ -38,7 +38,7 @@ def curves(
       fig.add_subplot(lines, columns, i + 1) for i in range(len(runs) + 1)
     )
     _accuracy(first, runs)
-    _panels(rest, runs, title_width=34)
+    _panels(fig, rest, runs, title_width=34)
     return style.save(fig, path, caption)
 
 
@@ -64,7 +64,7 @@ def nonzero(
   with style.look():
     fig = figure.Figure((style.COLUMN, 2.2 * lines), layout='constrained')
     panels = [fig.add_subplot(lines, columns, i + 1) for i in range(len(runs))]
-    _panels(panels, runs, title_width=30 // columns)
+    _panels(fig, panels, runs, title_width=36 // columns)
     for ax, last in zip(panels, epochs, strict=True):
       ax.set_xlim(0, last)
     for ax in panels:
@@ -85,16 +85,27 @@ def _accuracy(ax: axes.Axes, runs: Runs) -> None:
   ax.legend()
 
 
-def _panels(panels: Sequence[axes.Axes], runs: Runs, title_width: int) -> None:
+def _panels(
+  fig: figure.Figure,
+  panels: Sequence[axes.Axes],
+  runs: Runs,
+  title_width: int,
+) -> None:
   """Draws a panel for each run, on one scale: runs compare at a glance."""
-  before = None
+  legends = {}
   for ax, (label, metrics) in zip(panels, runs, strict=True):
     _layers(ax, metrics)
     ax.set_title(textwrap.fill(label, title_width))
-    names = [line.get_label() for line in ax.lines]
-    if names and names != before:
+    names = tuple(line.get_label() for line in ax.lines)
+    if names:
+      legends.setdefault(names, ax)
+  if len(legends) == 1:  # of all panels, where no line is in its way
+    (ax,) = legends.values()
+    handles, names = ax.get_legend_handles_labels()
+    fig.legend(handles, names, loc='outside lower right', ncols=len(names))
+  else:
+    for ax in legends.values():
       ax.legend()
-    before = names
   low = min([10, *(ax.get_ylim()[0] for ax in panels)])
   for ax in panels:
     ax.set_ylim(low, 130)

@@ -7,13 +7,6 @@ from matplotlib import figure, ticker
 
 from lconv_jax.figures import axis, style
 
-_LOOKS = (
-  {'color': style.BLUE, 'marker': 'o', 'linestyle': '-'},
-  {'color': style.VERMILION, 'marker': 's', 'linestyle': (0, (3, 1.2))},
-  {'color': style.GREEN, 'marker': '^', 'linestyle': (0, (1, 1))},
-  {'color': style.BLACK, 'marker': 'D', 'linestyle': '-.'},
-)
-
 
 def draw(
   lines: Mapping[str, Sequence[axis.Point]],
@@ -34,7 +27,7 @@ def draw(
     fig = figure.Figure((style.COLUMN, 2.2), layout='constrained')
     ax = fig.add_subplot()
     for i, (label, points) in enumerate(lines.items()):
-      axis.points(ax, points, label=label, **_LOOKS[i % len(_LOOKS)])
+      axis.points(ax, points, label=label, **style.distinct(i))
     ax.set(xlabel='kernel size (px)', ylabel='test accuracy (%)')
     ax.set_xticks(sorted({p.x for points in lines.values() for p in points}))
     ax.yaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))

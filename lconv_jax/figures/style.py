@@ -66,6 +66,9 @@ _DEPTHS = {
   'S': {'linestyle': (0, (3, 1.2)), 'marker': 's'},
   '3': {'linestyle': (0, (1, 1)), 'marker': '^', 'color': BLACK},
 }
+# Not as many as colours, so that pairs of both differ for long.
+_MARKERS = 'osD^vP*X'
+_DASHES = '-', (0, (3, 1.2)), (0, (1, 1)), '-.'
 
 Paths = tuple[pathlib.Path, ...]
 
@@ -78,6 +81,15 @@ def net(title: str) -> dict[str, Any]:
   """
   depth, _, connectivity = title.partition('-')
   return {'color': _CONNECTIVITIES[connectivity], **_DEPTHS[depth]}
+
+
+def distinct(i: int) -> dict[str, Any]:
+  """Returns the look of the i-th of some lines, none like another up to 56."""
+  return {
+    'color': COLORS[i % len(COLORS)],
+    'marker': _MARKERS[i % len(_MARKERS)],
+    'linestyle': _DASHES[i % len(_DASHES)],
+  }
 
 
 def legend(fig: figure.Figure, nets: Sequence[lines.Line2D]) -> None:

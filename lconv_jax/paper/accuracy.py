@@ -4,11 +4,7 @@ import collections
 import pathlib
 from collections.abc import Callable, Sequence
 
-import jax
-import jax.numpy as jnp
-import ml_collections
-
-from lconv_jax import data, errors, models
+from lconv_jax import errors
 from lconv_jax.figures import accuracy, axis
 from lconv_jax.paper import captions, experiments
 from lconv_jax.paper.experiments import Experiment
@@ -22,14 +18,13 @@ def draw(
 ) -> Drawn:
   """Draws runs of the S- and D-nets and 3-FC by SGD; see `item.Item`."""
   chosen = [e for e in chosen if e.net in NETS and e.method == 'SGD']
-  chosen = from_scratch(chosen)
+  chosen = experiments.from_scratch(chosen)
   if not chosen:
     raise errors.UsageError(
       f'No run by SGD of {", ".join(NETS)} from a random start; '
       'python -m launch.local width trains them.'
     )
-  free = ('model.name', 'model.base_channels', 'train.epochs')
-  experiments.agree(chosen, free, 'accuracy')
+  experiments.agree(chosen, experiments.COMPARED, 'accuracy')
   # Widths are compared after the same number of epochs: that of most runs.
   lengths = collections.Counter(e.epochs for e in chosen)
   common = max(lengths, key=lambda epochs: (lengths[epochs], epochs))
@@ -39,13 +34,13 @@ def draw(
     if own:
       widest = experiments.largest(own, lambda e: e.alpha)
       longest = experiments.largest(widest, lambda e: e.epochs)[0]
-      same = [e for e in own if e.epochs == common]
+      same = [e for e in own if e.epochs == common and e.finished]
       nets.append(
         accuracy.Net(
           title,
           longest.runs[0].metrics,
           _points(widest, _reached),
-          _points(same, _weights),
+          _points(same, lambda e: sum(e.runs[0].done['weights'].values())),
         )
       )
       shown += [e for e in own if e in widest or e in same]
@@ -57,60 +52,28 @@ def draw(
       'Left: against epochs, for the largest α of each net; lines are single '
       'runs, the longest ones, markers stand where runs of that many epochs '
       'end, or have come to. Right: against the number of weights (kernels, as '
-      f'built), after {common} epochs, a marker for each α.',
+      f'built), after {common} epochs, a marker for each α whose runs are '
+      'finished.',
       'Each marker is the winner by validation accuracy among the runs that '
       'differ in learning rate, momentum, weight decay or dropout, at its best '
       'epoch; bars are standard deviations over seeds. Training accuracy is '
       'the mean over an epoch, on augmented images. Hollow: not finished.',
       f'Missing: {", ".join(missing)}.' if missing else '',
     ),
-    shown,
+    experiments.all_runs(shown),
     request,
   )
   return Drawn(accuracy.draw(nets, path, text), missing)
-
-
-def from_scratch(chosen: Sequence[Experiment]) -> list[Experiment]:
-  """Returns the paper's nets as they are: no warm start, no other kernels."""
-  return [
-    e
-    for e in chosen
-    if not (e.fields['train.init_from'] or e.fields['model.kernel_size'])
-  ]
-
-
-def point(e: Experiment, x: int | float, part: str) -> axis.Point:
-  """Returns an experiment as a point of a figure."""
-  mean, deviation = e.accuracy(part)
-  return axis.Point(x, mean, deviation, e.finished)
 
 
 def _points(
   chosen: Sequence[Experiment], x: Callable[[Experiment], int | float]
 ) -> dict[str, list[axis.Point]]:
   return {
-    part: [point(e, x(e), part) for e in chosen] for part in accuracy.PARTS
+    part: [e.point(x(e), part) for e in chosen] for part in accuracy.PARTS
   }
 
 
 def _reached(e: Experiment) -> int | float:
   """Returns how many epochs it has trained."""
   return e.epochs if e.finished else e.runs[0].metrics[-1]['epoch']
-
-
-def _weights(e: Experiment) -> int:
-  """Returns the number of weights, of an unfinished run as well."""
-  run = e.runs[0]
-  if run.done:
-    return sum(run.done['weights'].values())
-  config = ml_collections.ConfigDict(dict(run.config))
-  if config.data.name == 'nlgp':
-    channels, classes = config.data.nlgp.channels, len(config.data.nlgp.xi)
-  else:
-    channels, classes = 3, data.CLASSES[config.data.name]
-  shape = 32, 32, channels
-  net = models.as_functions(models.build(config.model, shape, classes))
-  params, _ = jax.eval_shape(
-    net.init, jax.random.key(0), jnp.zeros((1, *shape))
-  )
-  return sum(kernel.size for kernel in models.kernels(params).values())

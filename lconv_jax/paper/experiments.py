@@ -15,7 +15,16 @@ from flax import traverse_util
 
 from lconv_jax import errors, models, report, selection
 from lconv_jax import run as run_folder
+from lconv_jax.figures import axis
 
+# What one figure or table compares: experiments may differ in these.
+COMPARED = (
+  'model.name',
+  'model.base_channels',
+  'train.epochs',
+  'optim.name',
+  'optim.beta',
+)
 # Fields that change no result.
 _FREE = (*run_folder.FREE, 'train.eval_every_epochs', 'train.log_')
 
@@ -34,10 +43,10 @@ class Experiment(NamedTuple):
 
   @property
   def method(self) -> str:
-    """Returns 'SGD', or 'β-LASSO β=50'."""
+    """Returns 'SGD', 'β-LASSO β=50', or what an optimiser is called."""
     if self.fields['optim.name'] == 'beta_lasso':
       return f'β-LASSO β={self.fields["optim.beta"]:g}'
-    return 'SGD'
+    return self.fields['optim.name'].upper()
 
   @property
   def label(self) -> str:
@@ -64,15 +73,26 @@ class Experiment(NamedTuple):
     """Returns mean and deviation over seeds, as `selection.accuracy` does."""
     return selection.accuracy(_candidate(self.runs), part)
 
+  def point(self, x: int | float, part: str) -> axis.Point:
+    """Returns its accuracy as a point of a figure."""
+    return axis.Point(x, *self.accuracy(part), self.finished)
 
-def find(paths: Iterable[str | pathlib.Path]) -> list[report.Run]:
+
+# One sentence for each run, or runs, that cannot be shown.
+LeftOut = list[str]
+
+
+def find(
+  paths: Iterable[str | pathlib.Path],
+) -> tuple[list[report.Run], LeftOut]:
   """Reads run folders, and those that are somewhere below a folder.
 
   Args:
     paths: run folders, or folders that hold some.
 
   Returns:
-    The runs in the order of `paths`, each once; below a folder by name.
+    The runs in the order of `paths`, each once, below a folder by name; and
+    what could not be read.
 
   Raises:
     UsageError: a path holds none.
@@ -86,7 +106,13 @@ def find(paths: Iterable[str | pathlib.Path]) -> list[report.Run]:
         '--workdir, or the --root of a launcher.'
       )
     found |= {folder.resolve(): folder for folder in below}
-  return [report.read(folder) for folder in found.values()]
+  runs, left_out = [], []
+  for folder in found.values():
+    try:
+      runs.append(report.read(folder))
+    except errors.UsageError as e:
+      left_out.append(errors.one_line(e))
+  return runs, left_out
 
 
 def _below(path: pathlib.Path) -> Iterable[pathlib.Path]:
@@ -109,7 +135,7 @@ def only(
   Raises:
     UsageError: no run has such a field, or such a value.
   """
-  for field, value in conditions.items():
+  for field, value in conditions.items() if runs else ():
     values = {str(_flat(run).get(field)) for run in runs}
     if values == {'None'}:
       fields = {field for run in runs for field in _flat(run)}
@@ -122,20 +148,45 @@ def only(
   return list(runs)
 
 
-def group(runs: Sequence[report.Run]) -> list[Experiment]:
-  """Groups runs; those that have not measured anything yet are left out.
+def group(
+  runs: Iterable[report.Run],
+) -> tuple[list[Experiment], LeftOut]:
+  """Returns the experiments that runs make, and what cannot be shown of them.
 
-  Raises:
-    UsageError: runs compete that have no validation accuracy.
+  Left out are runs that have not measured anything yet, or whose net is none of
+  this version, and those that compete without a validation accuracy.
   """
-  groups = {}
+  groups, left_out, result = {}, [], []
   for run in runs:
-    if 'test/accuracy' in run.best:
-      fields = _defining(run)
-      groups.setdefault(repr(sorted(fields.items())), (fields, []))[1].append(
-        run
-      )
-  return [Experiment(f, *_winner(members)) for f, members in groups.values()]
+    fields = _defining(run)
+    if fields['model.name'] not in models.TITLES:
+      name = fields['model.name']
+      left_out.append(f'{run.path}: {name} is no net of this version.')
+    elif 'test/accuracy' not in run.best:
+      left_out.append(f'{run.path} has not measured anything yet.')
+    else:
+      key = repr(sorted(fields.items()))
+      groups.setdefault(key, (fields, []))[1].append(run)
+  for fields, members in groups.values():
+    try:
+      result.append(Experiment(fields, *_winner(members)))
+    except errors.UsageError as e:
+      left_out.append(errors.one_line(e))
+  return result, left_out
+
+
+def from_scratch(chosen: Iterable[Experiment]) -> list[Experiment]:
+  """Returns the paper's nets as they are: no warm start, no other kernels."""
+  return [
+    e
+    for e in chosen
+    if not (e.fields['train.init_from'] or e.fields['model.kernel_size'])
+  ]
+
+
+def all_runs(chosen: Iterable[Experiment]) -> list[report.Run]:
+  """Returns the runs of experiments, all seeds."""
+  return [run for e in chosen for run in e.runs]
 
 
 def agree(chosen: Sequence[Experiment], free: Iterable[str], what: str) -> None:
@@ -169,13 +220,6 @@ def largest(
   return chosen
 
 
-def best(chosen: Sequence[Experiment]) -> Experiment:
-  """Returns the one with the best validation accuracy; finished ones first."""
-  if len(chosen) == 1:
-    return chosen[0]
-  return max(chosen, key=lambda e: (e.finished, e.accuracy('validation')[0]))
-
-
 def _winner(
   runs: Sequence[report.Run],
 ) -> tuple[tuple[report.Run, ...], bool]:
@@ -194,12 +238,12 @@ def _winner(
   ]
   complete = [g for g in groups if all(run.done for run in g)]
   groups = complete or groups
-  if len(groups) > 1:
-    by_name = {repr(g): g for g in groups}
-    candidates = {name: _candidate(g) for name, g in by_name.items()}
-    won = selection.winner(list(candidates.values()))
-    groups = [g for n, g in by_name.items() if candidates[n] is won]
-  return groups[0], bool(complete)
+  if len(groups) == 1:  # nothing to choose
+    return groups[0], bool(complete)
+  candidates = [_candidate(g) for g in groups]
+  won = selection.winner(candidates)
+  (best,) = (g for g, c in zip(groups, candidates, strict=True) if c is won)
+  return best, bool(complete)
 
 
 def _candidate(runs: Sequence[report.Run]) -> selection.Candidate:

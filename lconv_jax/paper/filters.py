@@ -40,8 +40,8 @@ def draw(
   """Draws filters of a run of each kind; see `item.Item`.
 
   Args:
-    chosen: of each kind, the largest α is drawn, of β-LASSO the largest β; of
-      these the best by validation accuracy.
+    chosen: of each kind, the largest β is drawn, the largest α, and the most
+      epochs; seeds: the first one.
     path: of the PNG.
     request: what was asked for.
     kinds: a panel each.
@@ -51,8 +51,10 @@ def draw(
     What came of it.
 
   Raises:
-    UsageError: no finished run is of any kind.
+    UsageError: no finished run is of any kind, or several that differ in more
+      than the figure compares.
   """
+  chosen = experiments.from_scratch(chosen)
   found, missing = {}, []
   for kind in kinds:
     try:
@@ -61,12 +63,15 @@ def draw(
       missing.append(errors.one_line(e))
   if not found:
     raise errors.UsageError('; '.join(missing))
-  filters = {kind: e.runs[0].filters for kind, e in found.items()}
-  shape = tuple(next(iter(found.values())).runs[0].done['image_shape'])
+  experiments.agree(
+    list(found.values()), experiments.COMPARED, 'first-layer filters'
+  )
+  runs = {kind: e.runs[0] for kind, e in found.items()}
+  filters = {kind: run.filters for kind, run in runs.items()}
+  shape = tuple(next(iter(runs.values())).done['image_shape'])
   rows, cols = (8, 8) if len(kinds) == 1 else (6, 3)
   notes = [
-    f'{kind} (α = {e.alpha}): '
-    f'{", ".join(describe(filters[kind], rows * cols))}.'
+    f'{kind} ({_which(e)}): {", ".join(describe(filters[kind], rows * cols))}.'
     for kind, e in found.items()
   ]
   zero = 'mid grey' if shape[-1] == 3 else 'white'
@@ -88,11 +93,11 @@ def draw(
       *notes,
       f'Missing: {"; ".join(missing)}.' if missing else '',
     ),
-    list(found.values()),
+    list(runs.values()),
     request,
   )
   paths = figures.first_layer_filters(
-    [(_title(kind, len(found)), filters[kind]) for kind in found],
+    [(_title(kind, e, len(found)), filters[kind]) for kind, e in found.items()],
     shape,
     path,
     rows=rows,
@@ -105,8 +110,15 @@ def draw(
   return Drawn(paths, missing)
 
 
-def _title(kind: Kind, panels: int) -> str:
-  return str(kind) if panels == 1 else f'{kind.net}\nby {kind.method}'
+def _title(kind: Kind, e: Experiment, panels: int) -> str:
+  if panels == 1:
+    return f'{kind}, {_which(e)}'
+  return f'{kind.net}\nby {kind.method}'
+
+
+def _which(e: Experiment) -> str:
+  beta = e.fields.get('optim.beta')
+  return f'α = {e.alpha}' + (f', β = {beta:g}' if beta else '')
 
 
 def of(*kinds: Kind, number: str) -> functools.partial:
@@ -119,6 +131,8 @@ def _best(chosen: Sequence[Experiment], kind: Kind) -> Experiment:
     e
     for e in chosen
     if e.net == kind.net and e.method.split()[0] == kind.method and e.finished
+    # β = 0 cuts nothing.
+    if e.fields.get('optim.beta', 1) > 0
   ]
   if not own:
     raise errors.UsageError(f'no finished run of {kind}')
@@ -128,7 +142,8 @@ def _best(chosen: Sequence[Experiment], kind: Kind) -> Experiment:
     lambda e: e.alpha,
     lambda e: e.epochs,
   )
-  e = experiments.best(own)
+  experiments.agree(own, (), str(kind))
+  (e,) = own
   if e.runs[0].filters is None:
     raise errors.UsageError(f'{e.runs[0].path}: {e.runs[0].why_no_filters}')
   return e

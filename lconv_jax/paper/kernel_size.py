@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from lconv_jax import errors
 from lconv_jax.figures import kernel_size
-from lconv_jax.paper import accuracy, captions, experiments
+from lconv_jax.paper import captions, experiments
 from lconv_jax.paper.experiments import Experiment
 from lconv_jax.paper.item import Drawn
 
@@ -24,9 +24,7 @@ def draw(
   free = ('model.kernel_size', 'optim.name', 'optim.beta')
   experiments.agree(chosen, free, 'kernel_size')
   lines = {
-    method: [
-      accuracy.point(e, _size(e), 'test') for e in chosen if e.method == method
-    ]
+    method: [e.point(_size(e), 'test') for e in chosen if e.method == method]
     for method in sorted(
       {e.method for e in chosen}, key=lambda m: (m != 'SGD', m)
     )
@@ -51,7 +49,7 @@ def draw(
       'finished.',
       f'Missing: {", ".join(missing)}.' if missing else '',
     ),
-    chosen,
+    experiments.all_runs(chosen),
     request,
   )
   return Drawn(kernel_size.draw(lines, path, text), missing)

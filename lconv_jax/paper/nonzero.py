@@ -31,28 +31,36 @@ def draw(
       'page can hold; choose, as by '
       f'--only model.name={chosen[0].fields["model.name"]}.'
     )
+  labels, common = _labels(chosen)
   text = captions.caption(
     (
       'Non-zero weights of each layer against epochs under β-LASSO (figure 3 '
       'of the paper).',
       'Each panel is a single run, the winner by validation accuracy among '
       'those that differ in λ, learning rate or dropout. Layers go from dark '
-      'and wide (the first) to light and narrow (the last).',
+      'and wide (the first) to light and narrow (the last); a line ends where '
+      'a layer has no weight left.',
+      f'All: {" ".join(common)}.' if common else '',
     ),
-    chosen,
+    [e.runs[0] for e in chosen],
     request,
   )
-  runs = [(_title(e, chosen), e.runs[0].metrics) for e in chosen]
+  runs = [
+    (label, e.runs[0].metrics) for label, e in zip(labels, chosen, strict=True)
+  ]
   epochs = [e.epochs for e in chosen]
   return Drawn(figures.nonzero(runs, epochs, path, text))
 
 
-def _title(e: Experiment, chosen: Sequence[Experiment]) -> str:
-  """Returns the label, with what tells it from others of the same label."""
-  same = [other for other in chosen if other.label == e.label]
-  words = [e.label]
-  if len({other.alpha for other in same}) > 1:
-    words.append(f'α={e.alpha}')
-  if len({other.epochs for other in same}) > 1:
-    words.append(f'{e.epochs} epochs')
-  return ', '.join(words)
+def _labels(chosen: Sequence[Experiment]) -> tuple[list[str], list[str]]:
+  """Returns what tells each experiment from the others, and what does not."""
+  words = [_words(e) for e in chosen]
+  first = words[0]
+  common = [w for w in first if all(w in own for own in words)]
+  if len(chosen) == 1:
+    return [' '.join(first)], []
+  return [' '.join(w for w in own if w not in common) for own in words], common
+
+
+def _words(e: Experiment) -> list[str]:
+  return [*e.label.split(), f'α={e.alpha}', f'epochs={e.epochs}']

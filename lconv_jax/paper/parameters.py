@@ -38,7 +38,7 @@ def draw(
       'nets that the paper reports.',
       'On the left D-CONV and S-CONV nearly coincide, on the right S-CONV and '
       'S-LOCAL, whose layer fc1 holds most of their weights.',
-      f'Dotted: the sum of the column {_NOTE} as printed in table 3, which '
+      f'Dotted: the total of the column {_NOTE} as printed in table 3, which '
       'contradicts the strides in the same table; the line is what they make '
       'of it. All other columns agree with what is built.',
     ),

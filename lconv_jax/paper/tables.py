@@ -14,12 +14,14 @@ import rich.table
 
 from lconv_jax import errors, models, report
 from lconv_jax.figures import style
-from lconv_jax.paper import accuracy, captions, experiments, published
+from lconv_jax.paper import captions, experiments, published
 from lconv_jax.paper.experiments import Experiment
 from lconv_jax.paper.item import Drawn
 
 _NO_RUN, _NOT_KNOWN = '– no run', '– not known'
 _WIDTH = 200  # columns of a terminal, at most
+
+_Page = tuple[str, Sequence[Sequence[str]]]  # a data set's title and table
 
 
 class Cell(NamedTuple):
@@ -65,15 +67,19 @@ def draw(
   blocks = {}
   for cell in cells:
     blocks.setdefault(cell.data, []).append(cell)
-  pages = {
-    captions.data(data, request): _page(block)
+  for data, block in blocks.items():
+    ours = [cell.ours for cell in block if cell.ours]
+    experiments.agree(ours, experiments.COMPARED, f'{name}, {data}')
+  titles = {data: report.data_title(data, request.data) for data in blocks}
+  pages = [
+    (titles[data], _page(block, paper))
     for data, block in blocks.items()
     if any(cell.ours or cell.paper for cell in block)
-  }
+  ]
   left_out = [
-    report.DATA[data]
-    for data in blocks
-    if captions.data(data, request) not in pages
+    titles[data]
+    for data, block in blocks.items()
+    if not any(cell.ours or cell.paper for cell in block)
   ]
   notes = [
     'Test accuracy (%) of the epoch with the best validation accuracy, of the '
@@ -92,8 +98,9 @@ def draw(
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(_markdown(pages, [n for n in notes if n]), encoding='utf-8')
   report.write_csv([_line(c) for c in cells], path.with_suffix('.csv'))
-  about = f'{name.capitalize().replace("e", "e ", 1)} of the paper beside ours.'
-  text = captions.caption((about, *notes), shown, request)
+  about = f'Table {name.removeprefix("table")} of the paper beside ours.'
+  runs = experiments.all_runs(shown)
+  text = captions.caption((about, *notes), runs, request)
   paths = path, path.with_suffix('.csv'), style.save_caption(text, path)
   lengths = {epochs for known in paper.values() for _, epochs in known}
   theirs = [
@@ -122,7 +129,8 @@ def table(
   """Returns all cells: the paper's, and those that only our runs have.
 
   Args:
-    chosen: of those that fit a cell, the largest α fills it.
+    chosen: of those that fit a cell, the largest α fills it, a finished one
+      if there is any.
     paper: rows of the table, with the numbers that we know.
 
   Raises:
@@ -130,10 +138,12 @@ def table(
   """
   rows = list(paper)
   nets = {net for net, method in rows if method != 'SGD'}
-  chosen = accuracy.from_scratch(chosen)
-  for e in chosen:  # of β-LASSO, other β than the paper's
-    row = published.Row(e.net, e.method)
-    if e.net in nets and row not in rows:
+  chosen = experiments.from_scratch(chosen)
+  others = [  # of β-LASSO, other β than the paper's
+    e for e in chosen if e.net in nets and 'optim.beta' in e.fields
+  ]
+  for e in sorted(others, key=lambda e: e.fields['optim.beta']):
+    if (row := published.Row(e.net, e.method)) not in rows:
       rows.append(row)
   ours = {}
   for e in chosen:
@@ -161,13 +171,15 @@ def table(
 def _one(chosen: Sequence[Experiment]) -> Experiment | None:
   if not chosen:
     return None
-  widest = experiments.largest(chosen, lambda e: e.alpha)
+  widest = experiments.largest(chosen, lambda e: e.finished, lambda e: e.alpha)
   e = widest[0]
   experiments.agree(widest, (), f'{e.net} by {e.method}, {e.epochs} epochs')
   return e
 
 
-def _page(block: Sequence[Cell]) -> list[list[str]]:
+def _page(
+  block: Sequence[Cell], paper: Mapping[published.Row, published.Cells]
+) -> list[list[str]]:
   """Returns the table of a data set, its header first."""
   known = {cell.epochs for cell in block if cell.paper}
   shown = known | {cell.epochs for cell in block if cell.ours}
@@ -183,11 +195,15 @@ def _page(block: Sequence[Cell]) -> list[list[str]]:
     [
       *row,
       *(
-        (_ours if kind == 'ours' else _paper)(cells[row, epochs])
+        _ours(cells[row, epochs])
+        if kind == 'ours'
+        else _paper(cells[row, epochs], row in paper)
         for epochs, kind in columns
       ),
     ]
-    for row in dict.fromkeys(cell.row for cell in block)
+    for row in dict.fromkeys(
+      cell.row for cell in block if cell.row in paper or cell.ours
+    )
   ]
 
 
@@ -207,9 +223,9 @@ def _ours(cell: Cell) -> str:
   return text + (f' ({", ".join(words)})' if words else '')
 
 
-def _paper(cell: Cell) -> str:
+def _paper(cell: Cell, has_row: bool) -> str:
   if not cell.paper:
-    return _NOT_KNOWN
+    return _NOT_KNOWN if has_row else '–'
   recalled = ' (recalled)' if cell.paper.recalled else ''
   return f'{cell.paper.percent:.2f}{recalled}'
 
@@ -236,20 +252,18 @@ def _line(cell: Cell) -> report.Row:
   }
 
 
-def _markdown(
-  pages: Mapping[str, Sequence[Sequence[str]]], notes: Sequence[str]
-) -> str:
+def _markdown(pages: Sequence[_Page], notes: Sequence[str]) -> str:
   parts = []
-  for title, (header, *rows) in pages.items():
+  for title, (header, *rows) in pages:
     rule = ['---', '---', *['--:'] * (len(header) - 2)]
     lines = [f'| {" | ".join(line)} |' for line in (header, rule, *rows)]
     parts.append('\n'.join([f'**{title}**', '', *lines]))
   return '\n\n'.join([*parts, *notes]) + '\n'
 
 
-def _terminal(pages: Mapping[str, Sequence[Sequence[str]]]) -> str:
+def _terminal(pages: Sequence[_Page]) -> str:
   console = rich.console.Console(file=io.StringIO(), width=_WIDTH)
-  for title, (header, *rows) in pages.items():
+  for title, (header, *rows) in pages:
     made = rich.table.Table(title=title, title_justify='left', box=None)
     for i, column in enumerate(header):
       made.add_column(column, justify='left' if i < 2 else 'right')

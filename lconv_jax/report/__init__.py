@@ -1,6 +1,6 @@
 """What came out of runs: read from their folders, named, tabled and drawn."""
 
-from lconv_jax.report.captions import DATA, caption
+from lconv_jax.report.captions import DATA, caption, data_title, data_titles
 from lconv_jax.report.names import labels, machine, method
 from lconv_jax.report.pictures import draw
 from lconv_jax.report.runs import Run, read
@@ -11,6 +11,8 @@ __all__ = [
   'Row',
   'Run',
   'caption',
+  'data_title',
+  'data_titles',
   'draw',
   'labels',
   'machine',

@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--out', help="figures' folder; default: the first run")
   parser.add_argument('--csv', help='write the table with all columns')
   parser.add_argument('--markdown', help='write the table with all columns')
-  parser.add_argument('--data', help='what to call the data set')
+  parser.add_argument(
+    '--data', action='append', default=[], metavar='NAME=TEXT',
+    help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
+  )  # fmt: skip
   args = parser.parse_args(argv)
   command = shlex.join(['python', '-m', 'lconv_jax.report', *argv])
   try:
@@ -43,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(args: argparse.Namespace, command: str) -> None:
+  data = report.data_titles(args.data)
   runs = [report.read(path) for path in args.runs]
   rows = [report.row(run) for run in runs]
-  if args.data:
-    rows = [{**r, 'data': args.data} for r in rows]
+  rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
   print(report.text(rows), _NOTE, sep='\n\n', end='\n\n')
   for path in filter(None, (args.csv, args.markdown)):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +61,7 @@ def _report(args: argparse.Namespace, command: str) -> None:
     pathlib.Path(args.markdown).write_text(table, encoding='utf-8')
     print(f'wrote {args.markdown}')
   out = args.out or runs[0].path
-  print(*report.draw(runs, out, command, args.data), sep='\n')
+  print(*report.draw(runs, out, command, data), sep='\n')
 
 
 if __name__ == '__main__':

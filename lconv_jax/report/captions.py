@@ -1,7 +1,8 @@
 """What stands beside a figure: what it shows, of which runs, by what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from lconv_jax import errors
 from lconv_jax.report.names import machine, method
 from lconv_jax.report.runs import Run
 
@@ -18,7 +19,7 @@ def caption(
   about: Sequence[str],
   runs: Sequence[Run],
   command: str | None = None,
-  data: str | None = None,
+  data: Mapping[str, str] = DATA,
 ) -> str:
   """Returns a caption, of a line for each paragraph.
 
@@ -26,12 +27,12 @@ def caption(
     about: what a reader must know, a sentence or more each.
     runs: those shown, which are listed with where they come from.
     command: what drew it; None: the runs' own.
-    data: what to call the data set; None: by its name in the config.
+    data: what to call data sets, where that is not in `DATA`.
   """
   lines = [*filter(None, about)]
   if runs:
     fields = [run.config['data'] for run in runs]
-    names = [data or DATA.get(f['name'], f['name']) for f in fields]
+    names = [data_title(f['name'], data) for f in fields]
     # Younger than the oldest runs.
     kinds = [f.get('augment', 'unknown') for f in fields]
     lines.append(f'Data: {_each(names)}; augmentation: {_each(kinds)}.')
@@ -41,6 +42,33 @@ def caption(
     lines.append('Runs:')
     lines += [line for run in runs for line in _run(run)]
   return '\n'.join(lines)
+
+
+def data_title(name: str, data: Mapping[str, str] = DATA) -> str:
+  """Returns what to call a data set.
+
+  Args:
+    name: of the config.
+    data: what to call some, where that is not in `DATA`.
+  """
+  return {**DATA, **data}.get(name, name)
+
+
+def data_titles(words: Sequence[str]) -> dict[str, str]:
+  """Returns what a command line wants to call data sets.
+
+  Args:
+    words: cifar10='CIFAR-10 (JPEG copy)' and the like.
+
+  Raises:
+    UsageError: a word is none.
+  """
+  for word in words:
+    if '=' not in word:
+      raise errors.UsageError(
+        f'--data={word} must be NAME=TEXT, such as cifar10="{word}".'
+      )
+  return dict(word.split('=', 1) for word in words)
 
 
 def _each(names: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
 """Filters and curves of runs."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lconv_jax import figures, locality
-from lconv_jax.report.captions import caption
+from lconv_jax.report.captions import DATA, caption
 from lconv_jax.report.names import labels
 from lconv_jax.report.runs import Run
 
@@ -26,7 +26,7 @@ def draw(
   runs: Sequence[Run],
   out: str | pathlib.Path,
   command: str | None = None,
-  data: str | None = None,
+  data: Mapping[str, str] = DATA,
 ) -> list[str]:
   """Writes filters and curves of runs, and captions, to a folder.
 
