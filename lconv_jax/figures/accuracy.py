@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib import axes, figure, ticker
+from matplotlib import axes, figure, lines, ticker
 
 from lconv_jax.figures import axis, style
 
@@ -46,15 +46,18 @@ def draw(
         line = {k: v for k, v in look.items() if k != 'marker'}
         axis.share(left, net.metrics, f'{part}/accuracy', lw=0.8, **line)
         axis.points(left, net.ends[part], **{**look, 'linestyle': ''})
-        axis.points(right, net.widths[part], label=net.title, **look)
+        axis.points(right, net.widths[part], **look)
       left.set_ylabel(f'{part} accuracy (%)')
       left.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
     left.set(xlabel='epochs')
     right.set(xlabel='weights', xscale='log')
     _epochs(left)
     axis.counts(right.xaxis)
-    named = [line for line in right.lines if line.get_label()[0] != '_']
-    style.legend(fig, named)
+    # Also of those that have no point on the right.
+    titles = [net.title for net in nets]
+    style.legend(
+      fig, [lines.Line2D([], [], label=t, **style.net(t)) for t in titles]
+    )
     return style.save(fig, path, caption)
 
 
