@@ -100,6 +100,24 @@ def test_quantise_shares_k_values_and_keeps_zeros():
     mdl.quantise(params, 4)
 
 
+@pytest.mark.parametrize(
+  ('dtype', 'b', 'fits'),
+  [
+    ('float16', 12, False),  # 8 bits of exponent, as float32
+    ('float16', 8, True),
+    ('int32', 12, False),
+    ('float64', 32, True),
+  ],
+)
+def test_what_a_dtype_cannot_hold_is_refused(dtype, b, fits):
+  params = {'w': np.array([3e4, 2.1e4, 0, 5], dtype), 'v': np.float32([1.3])}
+  if fits:
+    assert mdl.quantise(params, 5, b)['w'].dtype == dtype
+    return
+  with pytest.raises(errors.UsageError, match=f'{dtype} cannot hold values of'):
+    mdl.quantise({**params, 'v': np.float32([1e-30])}, 5, b)
+
+
 def test_more_values_are_closer():
   x = {'w': np.random.default_rng(0).normal(size=5000).astype(np.float32)}
   far = [

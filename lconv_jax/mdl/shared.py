@@ -24,7 +24,8 @@ def quantise(params: PyTree, k: int, b: int = 32) -> PyTree:
     b: bits of a value.
 
   Raises:
-    UsageError: a weight is not finite, or k or b out of range.
+    UsageError: a weight is not finite, k or b out of range, or values of b bits
+      are no numbers of the weights' dtype.
   """
   leaves, structure = jax.tree.flatten(params)
   if k < 1 or (k == 1 and any(np.any(leaf) for leaf in leaves)):
@@ -43,7 +44,8 @@ def share(arrays: Sequence[np.ndarray], count: int, b: int) -> list[np.ndarray]:
     b: bits of a value.
 
   Raises:
-    UsageError: an element is not finite, or b out of range.
+    UsageError: an element is not finite, b out of range, or values of b bits
+      are no numbers of an array's dtype.
   """
   arrays = [np.asarray(a) for a in arrays]
   nonzero = [a[a != 0] for a in arrays]
@@ -56,6 +58,11 @@ def share(arrays: Sequence[np.ndarray], count: int, b: int) -> list[np.ndarray]:
     return arrays
   means = kmeans(values, counts, count)
   edges, table = (means[1:] + means[:-1]) / 2, alphabet.nearest(means, b)
+  for dtype in {a.dtype for a in arrays}:
+    if not np.array_equal(table.astype(dtype), table):
+      raise errors.UsageError(
+        f'Arrays of {dtype} cannot hold values of {b} bits; give float32.'
+      )
   shared = [np.zeros(a.shape, a.dtype) for a in arrays]
   for new, old, found in zip(shared, arrays, nonzero, strict=True):
     new[old != 0] = table[np.searchsorted(edges, found)]
