@@ -160,8 +160,9 @@ local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
 below {locality.EFFECT:g}; of all filters, and of those with enough non-zeros.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; in a \
 convolution 1/α of the pairs whose windows no border cuts.
-boxes: of a filter's non-zeros; shuffled inside them, filters stay as local as \
-they are, and what is left is that they repeat."""
+boxes: of a filter's non-zeros. Shuffled inside them, filters stay as local as \
+their boxes; what is left
+is that they repeat, or are local inside, as stray weights widen a box."""
 
 _CAPTION = (
   'How local the first-layer filters are, and how far they repeat elsewhere: '

@@ -45,8 +45,9 @@ class Pairs(NamedTuple):
   """What `measure_pairs` finds: one value, against two nulls.
 
   Two filters that are local are more alike at their best shift than pixels from
-  all over the image are: `image` tells locality from none, `box` repetition
-  from mere locality.
+  all over the image are: `image` tells locality from none. `box` tells
+  repetition from mere locality where filters fill their boxes; with stray
+  weights they do not.
   """
 
   image: compare.Compared  # pixels shuffled over the image

@@ -77,7 +77,7 @@ def null_correlation(
     seed: of the permutations.
     inside_box: whether pixels stay in the smallest upright box around all that
       are not zero. Any two filters that are local are more alike than pixels
-      from all over the image; such draws are as local as the filters.
+      from all over the image; such draws are as local as the box.
 
   Returns:
     [pairs, draws] float32; NaN where either has no weight.
