@@ -39,7 +39,7 @@ def grads_of(module, params, x):
     y = module.apply({'params': params}, x)
     return jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
 
-  grads, y = jax.grad(loss, (0, 1), has_aux=True)(params, x)
+  grads, y = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
   return y, *grads
 
 

@@ -61,7 +61,8 @@ def start(p, c, data):
 def mapped(fn, *args):
   """Runs fn as pmap does, on one device."""
   args = jax.tree.map(lambda x: jnp.asarray(x)[None], args)
-  return jax.tree.map(lambda x: x[0], jax.vmap(fn, axis_name='devices')(*args))
+  fn = jax.jit(jax.vmap(fn, axis_name='devices'))
+  return jax.tree.map(lambda x: x[0], fn(*args))
 
 
 def numpy_step(params, x, labels, lr, c):
@@ -396,9 +397,8 @@ def test_statistics_of_each_device_are_averaged_on_request(data):
   state, hyper = start(single, c, data)
   index = jnp.arange(8).reshape(2, 4)
   halves = [mapped(single.train_step, state, hyper, data, i) for i in index]
-  both = jax.vmap(
-    double.train_step, (None, None, None, 0), axis_name='devices'
-  )(state, hyper, data, index)
+  step = jax.vmap(double.train_step, (None, None, None, 0), axis_name='devices')
+  both = jax.jit(step)(state, hyper, data, index)
   # Plain SGD: the mean of gradients is the mean of steps.
   for part in ('params', 'batch_stats'):
     want = jax.tree.map(
