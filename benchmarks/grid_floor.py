@@ -32,7 +32,15 @@ def seconds(
     fields: of its config, with dots in their names.
     tflops: 10¹²/s.
     bandwidth: TB/s.
+
+  Raises:
+    ValueError: the data set is none of `TRAIN`.
   """
+  if fields['data.name'] not in TRAIN:
+    raise ValueError(
+      f'data.name={fields["data.name"]} has no floor; there is one for '
+      f'{", ".join(TRAIN)}.'
+    )
   batch = fields['train.batch_size']
   images = TRAIN[fields['data.name']] - fields['data.validation']
   step = _step(
@@ -84,17 +92,20 @@ def main(argv: Sequence[str] | None = None) -> int:
   args = parser.parse_args(argv)
   try:
     expanded = [sweep.expand(name) for name in args.grids]
+    times = [
+      [
+        seconds(fields, args.tflops, args.bandwidth) / 3600
+        for fields in sweep.fields(grid)
+      ]
+      for grid in expanded
+    ]
   except ValueError as e:
     print(f'error: {e}', file=sys.stderr)
     return 2
   print(f'{"grid":<20}{"runs":>8}{"hours":>10}{"longest run":>14}')
-  for grid in expanded:
-    times = [
-      seconds(fields, args.tflops, args.bandwidth) / 3600
-      for fields in sweep.fields(grid)
-    ]
+  for grid, hours in zip(expanded, times, strict=True):
     print(
-      f'{grid.grid:<20}{len(times):>8,}{sum(times):>10.2f}{max(times):>14.2f}'
+      f'{grid.grid:<20}{len(hours):>8,}{sum(hours):>10.2f}{max(hours):>14.2f}'
     )
   return 0
 

@@ -287,6 +287,9 @@ def test_hours_of_a_grid_are_steps_times_their_floor(tmp_path, capsys):
   assert max(hours) > 1
   assert grid_floor.main(['tabel1']) == 2
   assert 'Did you mean table1' in capsys.readouterr().err
+  grid.write_text(grid.read_text().replace('resnet18', 'demo'))
+  assert grid_floor.main([str(grid)]) == 2
+  assert 'data.name=nlgp has no floor' in capsys.readouterr().err
 
 
 def test_augmentation_is_measured_against_pillow(tmp_path, capsys):

@@ -216,7 +216,11 @@ def _draw(
         _panel(ax, panel, _bins(panels))
     for ax, layer in zip(grid[:, 0], layers, strict=True):
       ax.set_title(layer.label)
-    handles, labels = grid[0, -1].get_legend_handles_labels()
+    # Of the fullest panel: a layer without filters that count has none.
+    handles, labels = max(
+      (ax.get_legend_handles_labels() for ax in grid[:, -1]),
+      key=lambda found: len(found[0]),
+    )
     fig.legend(handles, labels, loc='outside upper right', ncols=3)
     return style.save(fig, path, caption)
 
@@ -262,7 +266,13 @@ def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
 def _bins(panels: Sequence[_Panel]) -> np.ndarray:
   """Returns bins from 0 on that hold all panels of a column."""
   largest = max(
-    (x.max() for panel in panels for x in panel[:2] if x.size), default=1
+    (
+      x.max()
+      for panel in panels
+      for x in (panel.own, panel.null, panel.in_box)
+      if x is not None and x.size
+    ),
+    default=1,
   )
   return np.linspace(0, largest, 41)
 

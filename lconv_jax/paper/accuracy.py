@@ -26,7 +26,8 @@ def draw(
     )
   experiments.agree(chosen, experiments.COMPARED, 'accuracy')
   # Widths are compared after the same number of epochs: that of most runs.
-  lengths = collections.Counter(e.epochs for e in chosen)
+  done = [e for e in chosen if e.finished]
+  lengths = collections.Counter(e.epochs for e in done or chosen)
   common = max(lengths, key=lambda epochs: (lengths[epochs], epochs))
   nets, shown = [], []
   for title in NETS:
