@@ -15,7 +15,8 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from lconv_jax import errors, interrupt
+from lconv_jax import errors
+from lconv_jax.runs import interrupt
 
 FLAGS = flags.FLAGS
 
@@ -71,7 +72,7 @@ def main(argv: list[str]) -> None:
   if not FLAGS.workdir:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
-  from lconv_jax import hosts
+  from lconv_jax.runs import hosts
 
   try:
     if FLAGS.distributed:
@@ -79,7 +80,8 @@ def main(argv: list[str]) -> None:
       hosts.start(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
       )
-    from lconv_jax import cache, train  # slow for --help
+    from lconv_jax.data import cache  # slow for --help
+    from lconv_jax.train import run as train
 
     if jax.config.jax_compilation_cache_dir is None:  # else the user's own
       folder = str(cache.cache_dir() / 'xla')

@@ -22,7 +22,10 @@ import numpy as np
 
 from benchmarks import interleave, layer, step
 from benchmarks.peers import pillow_augment, pillow_workers
-from lconv_jax import augment, precision, program, synthetic
+from lconv_jax import augment
+from lconv_jax.data import nlgp as synthetic
+from lconv_jax.train import precision
+from lconv_jax.train import step as program
 
 _CALL = 4  # batches or steps of one timed call, one after the other
 

@@ -25,7 +25,10 @@ from benchmarks import interleave
 from configs import base
 from configs.grids import beta_lasso
 from launch import sweep
-from lconv_jax import cache, data, models, optim, trainer
+from lconv_jax import models
+from lconv_jax.data import cache
+from lconv_jax.data import dataset as data
+from lconv_jax.train import optim, trainer
 
 CANDIDATES = ('side by side', 'one by one')
 _ROOT = pathlib.Path(__file__).parents[1]

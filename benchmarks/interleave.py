@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lconv_jax import run
+from lconv_jax.runs import folder as run
 
 # A candidate that is too slow for all rounds still has a median.
 _MIN_ROUNDS = 3

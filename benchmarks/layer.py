@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from lconv_jax import windows
+from lconv_jax.conv import windows
 
 # Of the largest number: float32's rounding is a hundredth of it.
 _TOLERANCE = 1e-4

@@ -22,7 +22,8 @@ import numpy as np
 import lconv_jax
 from benchmarks import interleave, layer
 from benchmarks.peers import flax_layer, optional
-from lconv_jax import batch_minor, models, windows
+from lconv_jax import models
+from lconv_jax.conv import batch_minor, windows
 
 Makers = dict[str, Callable[[layer.Problem], layer.Candidate]]
 

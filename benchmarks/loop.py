@@ -30,7 +30,10 @@ from benchmarks import augment as augment_benchmark
 from benchmarks import interleave, peak, step
 from benchmarks.peers import flax_net, optional, pillow_workers
 from configs import base
-from lconv_jax import augment, data, models, parallel, program, trainer
+from lconv_jax import augment, models
+from lconv_jax.data import dataset as data
+from lconv_jax.train import parallel, trainer
+from lconv_jax.train import step as program
 
 CASES = {
   's_fc': (1, 4, 16),

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from benchmarks import interleave, step
-from lconv_jax import augment, models, program
+from lconv_jax import augment, models
+from lconv_jax.train import step as program
 
 _SIZE = 2048  # rows and columns of the square matrices
 _CALL = 4  # steps or products of one timed call, one after the other

@@ -21,7 +21,9 @@ import numpy as np
 from benchmarks import interleave, layer
 from benchmarks.peers import flax_net
 from configs import base
-from lconv_jax import augment, models, optim, parallel, precision, program
+from lconv_jax import augment, models
+from lconv_jax.train import optim, parallel, precision
+from lconv_jax.train import step as program
 
 CASES = {
   's_conv': 32,

@@ -26,7 +26,8 @@ import rich.live
 
 from launch import options, status, sweep, together
 from launch.status import State
-from lconv_jax import errors, run
+from lconv_jax import errors
+from lconv_jax.runs import folder as run
 
 _LOOK = 0.5  # seconds between two looks at the processes
 # A terminal that is closed sends the last one.

@@ -20,7 +20,8 @@ import sys
 from collections.abc import Sequence
 
 from launch import options, sweep
-from lconv_jax import errors, run
+from lconv_jax import errors
+from lconv_jax.runs import folder as run
 
 _SCRIPT = 'slurm.sh'
 

@@ -16,7 +16,9 @@ import rich.console
 import rich.table
 
 from launch import sweep
-from lconv_jax import metrics, progress, run
+from lconv_jax.runs import folder as run
+from lconv_jax.runs import metrics
+from lconv_jax.train import progress
 
 
 class State(enum.Enum):

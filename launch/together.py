@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import ml_collections
 
 from launch import sweep
-from lconv_jax import errors, grid, run
+from lconv_jax import errors
+from lconv_jax.runs import folder as run
+from lconv_jax.train import grid
 
 LOCK = '.lock'  # in the root: held while points train
 FAILED = 'failed.json'  # in the root: why points failed, by name

@@ -1,7 +1,7 @@
 """Learning convolutions from scratch, in JAX."""
 
+from lconv_jax.conv.local import LocalConv, from_conv_local, local_conv
 from lconv_jax.lasso import add_l1, beta_lasso, kernel_mask, threshold
-from lconv_jax.local import LocalConv, from_conv_local, local_conv
 
 __all__ = [
   'LocalConv',

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from configs import base
-from lconv_jax import checkpoint
+from lconv_jax.runs import checkpoint
 
 WEIGHTS = {'conv1': 1000, 'fc1': 200, 'fc2': 10}
 IMAGE = (32, 32, 3)

@@ -11,7 +11,9 @@ from jaxtyping import PyTree
 
 from benchmarks.gpu import cases, pictures
 from configs import base
-from lconv_jax import models, parallel, program, trainer
+from lconv_jax import models
+from lconv_jax.train import parallel, trainer
+from lconv_jax.train import step as program
 
 _STEPS = 5  # of a trajectory: later, the paths of correct programs part
 _TRAJECTORIES = (

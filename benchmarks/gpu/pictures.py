@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lconv_jax import data, synthetic
+from lconv_jax.data import dataset as data
+from lconv_jax.data import nlgp as synthetic
 
 _DRAWN = 512  # different images; the rest repeats them
 _CLASSES = 10

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.gpu import cases
-from lconv_jax import augment, batch_minor, synthetic, windows
+from lconv_jax import augment
 from lconv_jax.augment import apply, policy, switch
+from lconv_jax.conv import batch_minor, windows
+from lconv_jax.data import nlgp as synthetic
 
 _KINDS = ('conv', 'local_conv', 'local_conv filters_last')
 

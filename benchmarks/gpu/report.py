@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from benchmarks import interleave
-from lconv_jax import run
+from lconv_jax.runs import folder as run
 
 
 class Report:

@@ -15,7 +15,8 @@ import ml_collections
 from benchmarks import floor, interleave
 from benchmarks.gpu import pictures
 from configs import base
-from lconv_jax import data, trainer
+from lconv_jax.data import dataset as data
+from lconv_jax.train import trainer
 
 _GIB = 2**30
 _SECONDS = 10.0  # that each candidate may take, in all

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import layer
-from lconv_jax import windows
+from lconv_jax.conv import windows
 
 
 def unfold(problem: layer.Problem) -> layer.Candidate:

@@ -14,8 +14,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.peers import pillow_augment, torch_layer
-from lconv_jax import models, program, windows
+from lconv_jax import models
 from lconv_jax.augment import policy
+from lconv_jax.conv import windows
+from lconv_jax.train import step as program
 
 
 class LocalConv2d(nn.Module):

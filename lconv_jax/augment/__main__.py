@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lconv_jax import augment, data, errors, figures, synthetic
+from lconv_jax import augment, errors, figures
 from lconv_jax.augment import affine, policy
+from lconv_jax.data import dataset as data
+from lconv_jax.data import nlgp as synthetic
 
 _UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
 _NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')

@@ -21,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import axes, figure
 
-from lconv_jax import embed, errors, locality, models, report, windows
+from lconv_jax import errors, locality, models, report
+from lconv_jax.conv import windows
 from lconv_jax.figures import style
+from lconv_jax.models import embed
 
 # What the table and the figure call the measures: words, unit, factor.
 _MEASURES = {

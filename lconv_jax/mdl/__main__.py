@@ -10,8 +10,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, figures, guarantee, report
-from lconv_jax.mdl import code
+from lconv_jax import errors, figures, report
+from lconv_jax.mdl import code, guarantee
 
 _NOTE = """\
 described: weights, biases, and by what pixels are normalised. coarse: after

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lconv_jax.mdl import alphabet
-from lconv_jax.mdl.fold import NORMALISE, Folded, without_dead
 from lconv_jax.mdl.shared import share
+from lconv_jax.models.fold import NORMALISE, Folded, without_dead
 
 
 class Setting(NamedTuple):

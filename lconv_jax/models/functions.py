@@ -1,11 +1,16 @@
 """Modules as pure functions, and the kernels among their parameters."""
 
+import pathlib
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from flax import linen as nn
+from flax import serialization
 from jaxtyping import Array, Float, Key, PyTree
+
+from lconv_jax import errors
 
 
 class Model(NamedTuple):
@@ -53,3 +58,42 @@ def kernels(params: PyTree) -> dict[str, Any]:
     (name for name in params if 'kernel' in params[name]), key=depth
   )
   return {name: params[name]['kernel'] for name in layers}
+
+
+def match(
+  target: PyTree,
+  restored: PyTree,
+  where: str | pathlib.Path,
+  remedy: str = 'use the config that it was made with',
+) -> PyTree:
+  """Returns `restored` in the structure of `target`.
+
+  Args:
+    target: arrays, or their shapes and dtypes.
+    restored: as nested dicts.
+    where: from where it was read.
+    remedy: what to do where they differ.
+
+  Raises:
+    UsageError: an array is missing, too many, or of another shape or dtype.
+  """
+  wanted = _flat(serialization.to_state_dict(target))
+  found = _flat(restored)
+  for name in sorted(wanted.keys() | found.keys()):
+    a, b = wanted.get(name), found.get(name)
+    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
+      raise errors.UsageError(
+        f'The checkpoint {where} is of another architecture or optimiser: '
+        f'{name} is {_describe(b)} there, but the config asks for '
+        f'{_describe(a)}; {remedy}.'
+      )
+  return serialization.from_state_dict(target, restored)
+
+
+def _flat(tree: PyTree) -> dict[str, Any]:
+  leaves = jax.tree.leaves_with_path(tree)
+  return {'/'.join(str(k.key) for k in path): leaf for path, leaf in leaves}
+
+
+def _describe(x: Any) -> str:
+  return 'missing' if x is None else f'{x.dtype}{list(x.shape)}'

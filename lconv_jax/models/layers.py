@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from lconv_jax import batch_minor, precision, windows
+from lconv_jax.conv import batch_minor, windows
+from lconv_jax.conv.matmul import matmul
 
 
 class Dense(nn.Module):
@@ -26,7 +27,7 @@ class Dense(nn.Module):
     kernel = self.param(
       'kernel', nn.initializers.he_normal(), (x.shape[-1], self.features)
     )
-    y = precision.matmul(x, kernel)
+    y = matmul(x, kernel)
     if self.use_bias:
       y += self.param('bias', nn.initializers.zeros, (self.features,))
     return y

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from flax import traverse_util
 
-from lconv_jax import errors, models, report, selection
-from lconv_jax import run as run_folder
+from lconv_jax import errors, models, report
 from lconv_jax.figures import axis
+from lconv_jax.report import selection
+from lconv_jax.runs import folder as run_folder
 
 # What one figure or table compares: experiments may differ in these.
 COMPARED = (

@@ -8,16 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lconv_jax import (
-  checkpoint,
-  embed,
-  errors,
-  locality,
-  metrics,
-  models,
-  windows,
-)
-from lconv_jax import run as run_folder
+from lconv_jax import errors, locality, models
+from lconv_jax.conv import windows
+from lconv_jax.models import embed
+from lconv_jax.runs import checkpoint, metrics
+from lconv_jax.runs import folder as run_folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,190 @@
+"""A run's net as what maps pixels to labels, on any weights of its shapes."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float, Integer, PyTree, UInt8
+
+from lconv_jax import errors, models
+from lconv_jax.data import dataset as data
+from lconv_jax.models import embed, fold
+from lconv_jax.runs import checkpoint
+from lconv_jax.runs import folder as run
+
+_BATCH = 1000  # images
+
+
+def from_run(
+  path: str | pathlib.Path, data_dir: str = ''
+) -> tuple['Classifier', fold.Folded, data.Dataset]:
+  """Returns the best net of a run, folded, with what it was trained on.
+
+  Args:
+    path: a run folder.
+    data_dir: where the data set is now; '': where it was.
+
+  Raises:
+    UsageError: there is no net that can be read, or the data set is missing.
+  """
+  path = pathlib.Path(path)
+  config = run.read_json(path / 'config.json')
+  if not isinstance(config, dict) or not {'model', 'data'} <= config.keys():
+    raise errors.UsageError(
+      f'{path} is no run folder: it has no config.json that can be read; give '
+      'a folder that main.py got as --workdir.'
+    )
+  of_data = ml_collections.ConfigDict(config['data'])
+  if data_dir:
+    of_data.dir = data_dir
+  # Fields that are younger than the oldest runs.
+  younger = {'kernel_size': 0, 'local_norm': 'channel'}
+  model = ml_collections.ConfigDict({**younger, **config['model']})
+  try:
+    dataset = data.load(of_data)
+    shape = dataset.train.images.shape[1:]
+    module = models.build(model, shape, dataset.num_classes)
+  except (AttributeError, KeyError, TypeError, ValueError) as e:
+    raise errors.UsageError(
+      f'{path}/config.json is damaged ({errors.one_line(e)}); put back the one '
+      'that the run wrote.'
+    ) from e
+  net = embed.fitting(checkpoint.load_net(path), module, shape)
+  mean, std = dataset.mean, dataset.std
+  if not config['data'].get('normalise', True):
+    mean, std = np.zeros_like(mean), np.ones_like(std)
+  folded = fold.fold(**net, mean=mean, std=std)
+  return Classifier(module, net['params']), folded, dataset
+
+
+class Classifier:
+  """Predictions of folded nets (see `mdl.fold`), in float32."""
+
+  def __init__(self, module: nn.Module, params: PyTree) -> None:
+    """Takes a module and its params, or their shapes."""
+    self._module, self._params = module, params
+
+    @jax.jit
+    def predict(
+      folded: fold.Folded, images: UInt8[Array, 'b h w c']
+    ) -> Integer[Array, ' b']:
+      return self._logits(folded, images).argmax(-1)
+
+    self._predict = predict
+
+  @property
+  def chain(self) -> list[str]:
+    """Layers with ReLU and nothing else between them; see `fold.balance`."""
+    if isinstance(self._module, models.Net):
+      return list(models.kernels(self._params))
+    return []
+
+  def predict(
+    self, folded: fold.Folded, images: UInt8[np.ndarray, 'n h w c']
+  ) -> Integer[np.ndarray, ' n']:
+    """Returns the labels that a net gives to images."""
+    folded = jax.device_put(folded)
+    return np.concatenate(
+      [
+        self._predict(folded, images[i : i + _BATCH])
+        for i in range(0, len(images), _BATCH)
+      ]
+    )
+
+  def error(self, folded: fold.Folded, split: data.Split) -> float:
+    """Returns the share of images whose label is not what a net gives."""
+    return float(np.mean(self.predict(folded, split.images) != split.labels))
+
+  def corrected(
+    self,
+    folded: fold.Folded,
+    means: dict[str, np.ndarray],
+    images: UInt8[np.ndarray, 'n h w c'],
+    change: Callable[[str, np.ndarray], np.ndarray],
+  ) -> fold.Folded:
+    """Returns a net whose biases give its layers' outputs the given means.
+
+    A layer's bias is chosen after those before it, in one pass.
+
+    Args:
+      folded: its biases do not matter.
+      means: of the outputs, by layer, in the shapes of the biases.
+      images: over which the mean is taken.
+      change: what is done to a layer's bias before it is used.
+    """
+    folded = {layer: dict(leaves) for layer, leaves in folded.items()}
+
+    def visit(layer: str, mean: np.ndarray) -> np.ndarray:
+      bias = change(layer, means[layer] - mean)
+      folded[layer]['bias'] = bias
+      return bias
+
+    self._walk(folded, images, visit)
+    return folded
+
+  def means(
+    self, folded: fold.Folded, images: UInt8[np.ndarray, 'n h w c']
+  ) -> dict[str, np.ndarray]:
+    """Returns the mean output of each layer, in the shapes of the biases."""
+    means = {}
+
+    def visit(layer: str, mean: np.ndarray) -> np.ndarray:
+      bias = folded[layer]['bias']
+      means[layer] = mean + bias
+      return bias
+
+    self._walk(folded, images, visit)
+    return means
+
+  def _walk(
+    self,
+    folded: fold.Folded,
+    images: UInt8[np.ndarray, 'n h w c'],
+    visit: Callable[[str, np.ndarray], np.ndarray],
+  ) -> None:
+    """Gives `visit` each layer's mean output without bias, takes its bias."""
+    biases = {
+      layer: np.zeros_like(leaves['bias'])
+      for layer, leaves in folded.items()
+      if layer != fold.NORMALISE
+    }
+    bare = {
+      layer: {**leaves, 'bias': biases[layer]} if layer in biases else leaves
+      for layer, leaves in folded.items()
+    }
+
+    def add_bias(
+      call: Callable[..., jax.Array],
+      args: tuple,
+      kwargs: dict[str, Any],
+      context: nn.module.InterceptorContext,
+    ) -> jax.Array:
+      y = call(*args, **kwargs)
+      layer = (context.module.name or '').removesuffix('_bn')
+      ends = isinstance(context.module, nn.BatchNorm) or (
+        layer in biases and f'{layer}_bn' not in self._params
+      )
+      if not ends or context.method_name != '__call__':
+        return y
+      bias = biases[layer]
+      if y.ndim == 2:  # dense layers have the batch first
+        return y + visit(layer, np.asarray(y.mean(0)))
+      # Convolutions have it last, and maybe one bias for all positions.
+      axes = (0, 1, 3) if bias.ndim == 1 else 3
+      return y + visit(layer, np.asarray(y.mean(axes)))[..., None]
+
+    with nn.intercept_methods(add_bias):
+      self._logits(*jax.device_put((bare, images)))
+
+  def _logits(
+    self, folded: fold.Folded, images: UInt8[Array, 'b h w c']
+  ) -> Float[Array, 'b k']:
+    params, batch_stats = fold.unfold(folded, self._params)
+    pixels = folded[fold.NORMALISE]
+    x = (jnp.float32(images) / 255 - pixels['mean']) / pixels['std']
+    return self._module.apply({'params': params, 'batch_stats': batch_stats}, x)

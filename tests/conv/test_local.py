@@ -1,0 +1,207 @@
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+
+import lconv_jax
+from lconv_jax.conv import local
+
+
+@st.composite
+def cases(draw):
+  """The shape of x, and what both layers are made from."""
+  n = draw(st.integers(1, 2))
+  size = tuple(draw(st.integers(1, 4)) for _ in range(n))
+  spatial = [draw(st.integers(k, 8)) for k in size]
+  padding = draw(st.sampled_from(['SAME', 'VALID', 2, ((1, 0),) * n]))
+  fields = {
+    'features': draw(st.integers(1, 3)),
+    'kernel_size': size,
+    'strides': tuple(draw(st.integers(1, 3)) for _ in range(n)),
+    'padding': padding,
+    'use_bias': draw(st.booleans()),
+  }
+  shape = (draw(st.integers(1, 3)), *spatial, draw(st.integers(1, 3)))
+  return shape, fields
+
+
+def grads_of(module, params, x):
+  """The result and the gradients of a loss that tells all outputs apart."""
+
+  def loss(params, x):
+    y = module.apply({'params': params}, x)
+    return jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
+
+  grads, y = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
+  return y, *grads
+
+
+@settings(max_examples=8, deadline=None)
+@given(case=cases())
+def test_local_conv_replaces_flaxs(case):
+  shape, fields = case
+  x = jax.random.normal(jax.random.key(2), shape)
+  theirs, ours = nn.ConvLocal(**fields), lconv_jax.LocalConv(**fields)
+  params = theirs.init(jax.random.key(0), x)['params']
+  if 'bias' in params:
+    params['bias'] = jax.random.normal(jax.random.key(1), params['bias'].shape)
+  size = fields['kernel_size']
+  converted = lconv_jax.from_conv_local(params, size)
+  mine = ours.init(jax.random.key(0), x)['params']
+  assert jax.tree.map(jnp.shape, mine) == jax.tree.map(jnp.shape, converted)
+
+  y, dparams, dx = grads_of(theirs, params, x)
+  y_, dparams_, dx_ = grads_of(ours, converted, x)
+  dparams = lconv_jax.from_conv_local(dparams, size)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+    (y_, dparams_, dx_),
+    (y, dparams, dx),
+  )
+
+
+@settings(max_examples=8, deadline=None)
+@given(case=cases())
+def test_shared_filters_make_it_a_convolution(case):
+  shape, f = case
+  x = jax.random.normal(jax.random.key(2), shape)
+  n = x.ndim - 2
+  shape = (*f['kernel_size'], x.shape[-1], f['features'])
+  shared = jax.random.normal(jax.random.key(0), shape)
+  axes = 'HW'[:n]
+  padding = f['padding'] if f['padding'] != 2 else [(2, 2)] * n
+
+  def conv(x, kernel):
+    return lax.conv_general_dilated(
+      x, kernel, f['strides'], padding,
+      dimension_numbers=(f'N{axes}C', f'{axes}IO', f'N{axes}C'),
+    )  # fmt: skip
+
+  y, vjp = jax.vjp(conv, x, shared)
+  positions = y.shape[1:-1]
+
+  def local(x, kernel):
+    everywhere = jnp.broadcast_to(kernel, (*positions, *shape))
+    return lconv_jax.local_conv(x, everywhere, f['strides'], f['padding'])
+
+  y_, vjp_ = jax.vjp(local, x, shared)
+  dy = jax.random.normal(jax.random.key(1), y.shape)
+  for a, b in zip((y_, *vjp_(dy)), (y, *vjp(dy)), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_local_conv_equals_the_definition():
+  rs = np.random.RandomState(0)
+  x, kernel = rs.randn(2, 5, 4, 3), rs.randn(3, 2, 3, 2, 3, 4)
+  y = lconv_jax.local_conv(jnp.float32(x), jnp.float32(kernel), strides=2)
+  padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+  for i, j in np.ndindex(3, 2):
+    patch = padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2]
+    want = np.einsum('bhwc,hwco->bo', patch, kernel[i, j])
+    np.testing.assert_allclose(y[:, i, j], want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [3, (3,), (5, 5)])
+def test_fan_in_is_the_window_times_the_channels(size):
+  n = 1 if isinstance(size, int) else len(size)
+  x = jnp.ones((1, *(12,) * n, 7))
+  layer = lconv_jax.LocalConv(64, size, kernel_init=nn.initializers.he_normal())
+  kernel = layer.init(jax.random.key(0), x)['params']['kernel']
+  fan_in = math.prod(kernel.shape[n:-1])
+  assert fan_in == 7 * (3 if n == 1 else 25)
+  np.testing.assert_allclose(kernel.std(), np.sqrt(2 / fan_in), rtol=0.03)
+  first = np.asarray(kernel).reshape(12**n, -1)[:, 0]
+  assert len(np.unique(first)) == 12**n  # no two positions are alike
+
+
+def test_leading_axes_are_kept():
+  layer = lconv_jax.LocalConv(5, (3, 3))
+  x = jax.random.normal(jax.random.key(0), (2, 4, 6, 6, 3))
+  params = layer.init(jax.random.key(1), x)
+  y = layer.apply(params, x)
+  assert y.shape == (2, 4, 6, 6, 5)
+  np.testing.assert_allclose(
+    y[1, 2], layer.apply(params, x[1, 2]), rtol=1e-5, atol=1e-5
+  )
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
+def test_dtypes_are_those_of_flax(dtype):
+  x = jnp.ones((1, 6, 6, 3), dtype)
+  for fields in ({'dtype': dtype}, {}, {'param_dtype': dtype}):
+    fields = {'features': 2, 'kernel_size': (3, 3), **fields}
+    y, params = lconv_jax.LocalConv(**fields).init_with_output(
+      jax.random.key(0), x
+    )
+    want, theirs = nn.ConvLocal(**fields).init_with_output(jax.random.key(0), x)
+    assert y.dtype == want.dtype
+    assert params['params']['kernel'].dtype == theirs['params']['kernel'].dtype
+
+
+def test_the_result_can_be_wider_than_the_products():
+  x = jnp.ones((1, 4, 4, 1), jnp.bfloat16)
+  kernel = jnp.ones((4, 4, 1, 1, 1, 1))
+  assert lconv_jax.local_conv(x, kernel).dtype == jnp.bfloat16
+  wide = partial(lconv_jax.local_conv, preferred_element_type=jnp.float32)
+  assert wide(x, kernel).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+  ('x', 'kernel', 'message'),
+  [
+    ((2, 8, 8, 3), (8, 8, 3, 3, 4, 5), r'8, 8.* 4 channels.*\(2, 8, 8, 3\)'),
+    ((2, 8, 8, 3), (4, 4, 3, 3, 3, 5), r'positions \(4, 4\).*\(8, 8\)'),
+    ((2, 8, 3), (8, 8, 3, 3, 3, 5), r'\(2, 8, 3\).*\(8, 8, 3, 3, 3, 5\)'),
+  ],
+)
+def test_what_does_not_fit_is_said_with_both_shapes(x, kernel, message):
+  with pytest.raises(ValueError, match=message):
+    lconv_jax.local_conv(jnp.ones(x), jnp.ones(kernel))
+
+
+def test_a_layer_for_another_rank_is_refused():
+  with pytest.raises(ValueError, match=r'\(6, 3\).*kernel_size=\(3, 3\)'):
+    lconv_jax.LocalConv(2, (3, 3)).init(jax.random.key(0), jnp.ones((6, 3)))
+
+
+def test_a_kernel_of_another_window_is_not_converted():
+  with pytest.raises(ValueError, match=r'\(6, 6, 27, 2\).*\(5, 5\)'):
+    local.from_conv_local({'kernel': jnp.ones((6, 6, 27, 2))}, (5, 5))
+
+
+@pytest.mark.parametrize(
+  ('padding', 'shape', 'size'),
+  [
+    ('CIRCULAR', (2, 6, 5, 3), (3, 4)),
+    ('REFLECT', (2, 6, 5, 3), (3, 4)),
+    ('CAUSAL', (2, 6, 3), (3,)),
+  ],
+)
+def test_borders_are_those_of_flax(padding, shape, size):
+  fields = {'features': 2, 'kernel_size': size, 'padding': padding}
+  theirs, ours = nn.ConvLocal(**fields), lconv_jax.LocalConv(**fields)
+  x = jax.random.normal(jax.random.key(0), shape)
+  y, params = theirs.init_with_output(jax.random.key(1), x)
+  params = lconv_jax.from_conv_local(params['params'], size)
+  np.testing.assert_allclose(
+    ours.apply({'params': params}, x), y, rtol=1e-4, atol=1e-4
+  )
+
+
+def test_an_empty_batch_gives_an_empty_result():
+  layer = lconv_jax.LocalConv(4, (3, 3), strides=None)
+  params = layer.init(jax.random.key(0), jnp.ones((1, 6, 6, 3)))
+  assert layer.apply(params, jnp.ones((0, 6, 6, 3))).shape == (0, 6, 6, 4)
+
+
+def test_causal_padding_is_for_one_dimension():
+  layer = lconv_jax.LocalConv(4, (3, 3), padding='CAUSAL')
+  with pytest.raises(ValueError, match=r'CAUSAL .* kernel_size=\(3, 3\)'):
+    layer.init(jax.random.key(0), jnp.ones((1, 6, 6, 3)))
