@@ -2,7 +2,7 @@ r"""Names the winner of a grid, chosen by validation accuracy (A.2).
 
   python -m launch.select runs/table1 --csv=table1.csv --markdown=table1.md
 
-Points that differ in what is tuned alone (`lconv_jax.report.selection.TUNED`) compete;
+Points that differ in what is tuned alone (`report.selection.TUNED`) compete;
 those that differ in the seed alone are one, by their mean. Test accuracy is
 shown and never looked at; it is that of the epoch with the best validation
 accuracy.

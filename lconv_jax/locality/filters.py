@@ -9,7 +9,7 @@ def from_kernel(
 ) -> Real[np.ndarray, 'units height width channels']:
   """Returns the filters of a dense layer that sees a flattened image.
 
-  Kernels of CONV and LOCAL layers are no such layers; `lconv_jax.models.embed.dense`
+  Kernels of CONV and LOCAL layers are no such layers; `models.embed.dense`
   makes dense ones of them.
 
   Args:
