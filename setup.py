@@ -1,14 +1,46 @@
 """Packaging of lconv_jax; tool settings live in pyproject.toml."""
 
 import pathlib
+import re
 
 import setuptools
 
 ROOT = pathlib.Path(__file__).parent
 # Container images install the requirements first, with this file alone.
 README = ROOT / 'README.md'
+INIT = ROOT / 'lconv_jax' / '__init__.py'
 
-TESTS = [
+# Theorem 2. The range coder's rounding is part of the file format.
+MDL = ['constriction>=0.5,<0.6']
+
+# main.py, the launchers and whatever reads a run folder or draws.
+TRAIN = [
+  'absl-py',
+  'array_record',  # the file format that tfds reads without TensorFlow
+  'clu',
+  'filelock',
+  # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
+  'importlib_resources',
+  'matplotlib',
+  'ml-collections',
+  'orbax-checkpoint',
+  'rich',
+  'tensorflow-datasets',
+]
+
+# With TensorFlow clu writes TensorBoard events, and tfds prepares downloads and
+# reads TFRecords.
+TENSORBOARD = [
+  *TRAIN,
+  'tensorboard',  # clu needs it, undeclared
+  'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
+  'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
+]
+
+ALL = [*MDL, *TENSORBOARD]
+
+TEST = [
+  *ALL,
   'beartype',
   'hypothesis',
   'ipykernel',  # runs the notebook
@@ -21,9 +53,17 @@ TESTS = [
   'scikit-learn',
 ]
 
+
+def version() -> str:
+  """Returns the version that the package states, without importing it."""
+  if not INIT.exists():
+    return '0'
+  return re.search(r"__version__ = '(.+)'", INIT.read_text('utf-8'))[1]
+
+
 setuptools.setup(
   name='lconv_jax',
-  version='0.1.0',
+  version=version(),
   description='Learning convolutions from scratch: beta-LASSO in JAX',
   long_description=(
     README.read_text(encoding='utf-8') if README.exists() else ''
@@ -32,40 +72,32 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['lconv_jax', 'lconv_jax.*']),
-  package_data={'lconv_jax.augment': ['policies/*']},
+  package_data={
+    'lconv_jax': ['py.typed'],
+    'lconv_jax.augment': ['policies/*'],
+  },
+  # The layer, the optimiser, the augmentation and the measures of locality.
   install_requires=[
-    'absl-py',
-    'array_record',  # the file format that tfds reads without TensorFlow
-    'clu',
-    # Range coder of mdl, whose rounding is part of the file format.
-    'constriction>=0.5,<0.6',
     'flax',
-    # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
-    'importlib_resources',
     'jax>=0.10',
     'jaxtyping',
-    'matplotlib',
-    'ml-collections',
     'numpy',
     'optax',
-    'orbax-checkpoint',
-    'rich',
     'scipy',
-    'tensorboard',  # clu needs it, undeclared
-    # clu writes TensorBoard events, and tfds reads TFRecords, through it.
-    'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
-    'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
-    'tensorflow-datasets',
   ],
   extras_require={
-    'test': TESTS,
-    'bench': ['torch'],  # a peer
+    'mdl': MDL,
+    'train': TRAIN,
+    'tensorboard': TENSORBOARD,
+    'all': ALL,
+    'test': TEST,
+    'bench': [*ALL, 'torch'],  # a peer
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
     # Caliban installs one of these two by itself; google-auth is what its
     # launcher in the container imports.
-    'cpu': ['google-auth'],
-    'gpu': ['google-auth', 'jax[cuda12]'],
+    'cpu': [*ALL, 'google-auth'],
+    'gpu': [*ALL, 'google-auth', 'jax[cuda12]'],
   },
 )

@@ -43,7 +43,7 @@ rm -rf lconv_jax
 tar -xzf {_TAR}
 python3 -m pip install -q --user uv
 test -x venv/bin/python || python3 -m uv venv -q --python 3.12 venv
-python3 -m uv pip install -q --python venv/bin/python -e 'lconv_jax[tpu]'
+python3 -m uv pip install -q --python venv/bin/python -e 'lconv_jax[all,tpu]'
 """
 # What a lost connection has left running holds the TPU: it is told to save and
 # stop. `exec`, so that the process is the one in the file.

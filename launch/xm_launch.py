@@ -160,9 +160,9 @@ def _executor(whole: sweep.Sweep, root: pathlib.Path) -> xm.Executor:
 def _package(experiment: xm.Experiment, executor: xm.Executor) -> xm.Executable:
   """Builds the image, of the last commit: runs record it."""
   accelerator = executor.requirements.accelerator
-  extras = '[cuda12]' if accelerator else ''
+  extras = '[all,cuda12]' if accelerator else '[all]'
   if accelerator in xm.TpuType:
-    extras = '[tpu]'
+    extras = '[all,tpu]'
   spec = executor.Spec()
   if _PUSH_IMAGE_TAG.value:
     spec.push_image_tag = _PUSH_IMAGE_TAG.value

@@ -7,11 +7,10 @@ with keys of `threefry2x32`, JAX's default; others are not made for it.
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 from jaxtyping import Array, Bool, Float, Integer, Key, UInt8
 
 from lconv_jax import errors
@@ -145,9 +144,7 @@ def apply_policy(
   return images
 
 
-def from_config(
-  data: ml_collections.ConfigDict, image_shape: tuple[int, int, int]
-) -> Pipeline:
+def from_config(data: Any, image_shape: tuple[int, int, int]) -> Pipeline:
   """Returns the augmentation that a config asks for.
 
   Args:

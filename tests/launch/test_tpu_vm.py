@@ -84,7 +84,7 @@ def test_a_grid_is_trained_and_comes_back(cloud, tmp_path):
   )
   assert made[1]['version'] == 'tpu-ubuntu2204-base' and not made[1]['spot']
   installed = (cloud / 'host0' / 'installed').read_text()
-  assert 'uv pip install -q --python venv/bin/python -e lconv_jax[tpu]' in (
+  assert 'uv pip install -q --python venv/bin/python -e lconv_jax[all,tpu]' in (
     installed
   )
   # The hosts have the commit.

@@ -49,7 +49,7 @@ def test_points_run_one_after_the_other_on_this_machine(tmp_path):
   images, jobs, status, said = launch(tmp_path, *words)
   assert status == 0, said
   (image,) = images
-  assert 'pip install --no-cache-dir .[cuda12]\n' in image['dockerfile']
+  assert 'pip install --no-cache-dir .[all,cuda12]\n' in image['dockerfile']
   assert image['entry'].endswith('\nexec python main.py "$@"\n')
   # The last commit, with its name, and nothing that lies beside it.
   assert '.git' in image['files'] and '.venv' not in image['files']
@@ -71,8 +71,8 @@ def test_points_run_one_after_the_other_on_this_machine(tmp_path):
 @pytest.mark.parametrize(
   ('requirements', 'extras', 'accelerator', 'count'),
   [
-    ('a100=2', '[cuda12]', 'NVIDIA_TESLA_A100', 2),
-    ('tpu_v3=8', '[tpu]', 'TPU_V3', 8),
+    ('a100=2', '[all,cuda12]', 'NVIDIA_TESLA_A100', 2),
+    ('tpu_v3=8', '[all,tpu]', 'TPU_V3', 8),
   ],
 )
 def test_points_are_submitted_to_vertex_ai_once(

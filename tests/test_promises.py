@@ -1,0 +1,25 @@
+"""The parts work where only what setup.py names for them can be imported."""
+
+import subprocess
+import sys
+
+import promises
+import pytest
+
+HEAVY = (
+  'array_record', 'clu', 'constriction', 'filelock', 'matplotlib',
+  'ml_collections', 'tensorboard', 'tensorflow', 'tensorflow_datasets',
+)  # fmt: skip
+# What is there beside the core, by extra.
+ADDED = {'': (), 'mdl': ('constriction',)}
+
+
+@pytest.mark.parametrize('extra', ADDED)
+def test_a_part_needs_nothing_that_its_extra_does_not_name(extra):
+  blocked = sorted(set(HEAVY) - set(ADDED[extra]))
+  block = f'import sys; sys.modules.update(dict.fromkeys({blocked}))\n'
+  subprocess.run(
+    [sys.executable, '-c', block + promises.PROMISES[extra]],
+    check=True,
+    cwd=promises.ROOT,
+  )
