@@ -16,7 +16,6 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from lconv_jax import errors
-from lconv_jax.runs import interrupt
 
 FLAGS = flags.FLAGS
 
@@ -72,16 +71,16 @@ def main(argv: list[str]) -> None:
   if not FLAGS.workdir:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
-  from lconv_jax.runs import hosts
+  from lconv_jax import runs  # slow for --help, as what follows
 
   try:
     if FLAGS.distributed:
       faulthandler.disable()  # else a page follows JAX's word on who has died
-      hosts.start(
+      runs.hosts.start(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
       )
-    from lconv_jax.data import cache  # slow for --help
-    from lconv_jax.train import run as train
+    from lconv_jax import train
+    from lconv_jax.data import cache
 
     if jax.config.jax_compilation_cache_dir is None:  # else the user's own
       folder = str(cache.cache_dir() / 'xla')
@@ -102,12 +101,12 @@ def main(argv: list[str]) -> None:
       print(*report.draw([report.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
-  except interrupt.Interrupted as e:
+  except runs.interrupt.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
   except KeyboardInterrupt as e:  # before the first step, or a second time
     if FLAGS.distributed:
-      hosts.leave(e, workdir)
+      runs.hosts.leave(e, workdir)
     sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
   except Exception as e:
     full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
@@ -118,7 +117,7 @@ def main(argv: list[str]) -> None:
         flush=True,
       )
     if FLAGS.distributed:
-      hosts.leave(e, workdir)
+      runs.hosts.leave(e, workdir)
     if full:
       sys.exit(1)
     raise
@@ -127,7 +126,7 @@ def main(argv: list[str]) -> None:
 def _train_grid(root: pathlib.Path) -> None:
   from launch import together
 
-  together.train(
+  together.train_grid(
     FLAGS.config,
     FLAGS.grid,
     config_file=_value_of('--config', sys.argv),

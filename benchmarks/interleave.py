@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lconv_jax.runs import folder as run
+from lconv_jax import runs
 
 # A candidate that is too slow for all rounds still has a median.
 _MIN_ROUNDS = 3
@@ -127,7 +127,7 @@ def command() -> str:
 
 def environment() -> dict[str, Any]:
   """Returns the command, the machine, and what else decides on times."""
-  found = run.environment() | {'command': command()}
+  found = runs.environment() | {'command': command()}
   torch = sys.modules.get('torch')
   if torch is not None:
     found['torch'] = str(torch.__version__)
@@ -145,7 +145,7 @@ def write(path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     'environment': found,
     'rows': list(rows),
   }
-  run.write_json(path, content)
+  runs.write_json(path, content)
 
 
 def milliseconds(against: str) -> Callable[[Mapping[str, Any]], str]:

@@ -23,7 +23,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 # main.py, which says when its first step is done, and ends.
 _PROGRAM = """
 import os, runpy
-from lconv_jax import trainer
+from lconv_jax.train import trainer
 
 def train_until(self, stop, original=trainer.Trainer.train_until):
   original(self, stop)

@@ -26,8 +26,7 @@ import rich.live
 
 from launch import options, status, sweep, together
 from launch.status import State
-from lconv_jax import errors
-from lconv_jax.runs import folder as run
+from lconv_jax import errors, runs
 
 _LOOK = 0.5  # seconds between two looks at the processes
 # A terminal that is closed sends the last one.
@@ -53,7 +52,7 @@ class Launcher:
 
   def finished(self) -> list[str]:
     """Returns the names of points that have got to their end."""
-    return [n for n in self.whole.points if run.done(self.root / n)]
+    return [n for n in self.whole.points if runs.done(self.root / n)]
 
   def left(self) -> list[str]:
     """Returns the names of points that are neither finished nor failed."""
@@ -149,7 +148,7 @@ def train_together(launcher: Launcher, args: argparse.Namespace) -> None:
   process = launcher.start('together', _together(launcher, args))
   while not launcher.look():
     pass
-  reasons = run.read_json(launcher.root / together.FAILED)
+  reasons = runs.read_json(launcher.root / together.FAILED)
   if reasons is not None:
     launcher.failed = reasons
   elif launcher.left() and not launcher.received:
@@ -209,14 +208,14 @@ def main(argv: Sequence[str] | None = None) -> None:
   apart = args.jobs > 0 or args.gpus
   with contextlib.ExitStack() as stack:
     try:
-      sweep.merge(root, whole, run.FREE)
+      sweep.merge(root, whole, runs.FREE)
       if args.dry_run:
         _print_commands(launcher, args, apart)
         return
       stack.enter_context(sweep.only(root, '.launcher.lock'))
       with sweep.only(root, together.LOCK):
         pass  # nor is there a main.py --grid, which a launcher left behind
-      sweep.claim(root, whole, run.FREE)
+      sweep.claim(root, whole, runs.FREE)
     except ValueError as e:
       sys.exit(f'error: {e}')
     stack.enter_context(launcher.working())

@@ -19,9 +19,8 @@ import rich.table
 
 from configs import grids
 from launch import sweep
-from lconv_jax import errors, report
+from lconv_jax import errors, report, runs
 from lconv_jax.report import selection
-from lconv_jax.runs import folder as run
 
 
 def candidates(
@@ -34,7 +33,7 @@ def candidates(
     new = selection.Candidate(rest, {}, 0)
     before = found.get(repr(rest), new)
     best = dict(before.best)
-    if finished := run.done(root / name):
+    if finished := runs.done(root / name):
       best[name] = finished['best']
     found[repr(rest)] = selection.Candidate(rest, best, before.seeds + 1)
   return list(found.values())

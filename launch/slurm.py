@@ -20,8 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from launch import options, sweep
-from lconv_jax import errors
-from lconv_jax.runs import folder as run
+from lconv_jax import errors, runs
 
 _SCRIPT = 'slurm.sh'
 
@@ -133,9 +132,9 @@ def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
       'see what it would do by --dry_run, or train here by launch.local.'
     )
   path = root / _SCRIPT
-  names = list(sweep.merge(root, asked, run.FREE).points)
+  names = list(sweep.merge(root, asked, runs.FREE).points)
   submitted = _submitted(path)
-  finished = {i for i, n in enumerate(names) if run.done(root / n)}
+  finished = {i for i, n in enumerate(names) if runs.done(root / n)}
   wanted = {names.index(n) for n in asked.points}
   left = sorted(wanted - finished - submitted)
   print(
@@ -148,7 +147,7 @@ def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
   if args.dry_run:
     print(text, shlex.join(['sbatch', str(path)]), sep='\n')
     return
-  sweep.claim(root, asked, run.FREE)
+  sweep.claim(root, asked, runs.FREE)
   (root / 'logs').mkdir(exist_ok=True)
   path.write_text(text, encoding='utf-8')
   _submit(path)

@@ -16,9 +16,7 @@ import rich.console
 import rich.table
 
 from launch import sweep
-from lconv_jax.runs import folder as run
-from lconv_jax.runs import metrics
-from lconv_jax.train import progress
+from lconv_jax import runs, train
 
 
 class State(enum.Enum):
@@ -43,18 +41,18 @@ class Status(NamedTuple):
 
 def read(folder: pathlib.Path) -> Status:
   """Returns what has become of the run in a folder, which may not exist."""
-  config, error = run.read_json(folder / 'config.json'), _error(folder)
+  config, error = runs.read_json(folder / 'config.json'), _error(folder)
   if config is None:
     return Status(State.FAILED if error else State.WAITING, error=error)
   epochs = config['train']['epochs']
-  if finished := run.done(folder):
+  if finished := runs.done(folder):
     return Status(State.FINISHED, epochs, epochs, finished['best'])
-  rows = metrics.read(folder)
+  rows = runs.metrics.read(folder)
   best = max(rows, key=lambda r: r.get('validation/accuracy', 0.0), default={})
   epoch = rows[-1]['epoch'] if rows else 0.0
   if error:
     return Status(State.FAILED, epoch, epochs, best, error=error)
-  if not run.in_use(folder):
+  if not runs.in_use(folder):
     return Status(State.WAITING, epoch, epochs, best)
   left = rows[-1]['seconds'] / epoch * (epochs - epoch) if rows else None
   return Status(State.RUNNING, epoch, epochs, best, left)
@@ -97,14 +95,14 @@ def table(
       s.state.value,
       f'{s.epoch:g}/{s.epochs}' if s.epochs else '–',
       '–' if validation is None else f'{100 * validation:.2f}',
-      '–' if s.left is None else progress.duration(s.left),
+      '–' if s.left is None else train.progress.duration(s.left),
     )
   return made
 
 
 def _error(folder: pathlib.Path) -> str:
   with contextlib.suppress(OSError):
-    return (folder / run.ERROR).read_text(encoding='utf-8').strip()
+    return (folder / runs.ERROR).read_text(encoding='utf-8').strip()
   return ''
 
 

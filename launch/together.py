@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import ml_collections
 
 from launch import sweep
-from lconv_jax import errors
-from lconv_jax.runs import folder as run
-from lconv_jax.train import grid
+from lconv_jax import errors, runs, train
 
 LOCK = '.lock'  # in the root: held while points train
 FAILED = 'failed.json'  # in the root: why points failed, by name
@@ -30,7 +28,7 @@ def why(failed: Mapping[str, str]) -> list[str]:
   ]
 
 
-def train(
+def train_grid(
   config: ml_collections.ConfigDict,
   spec: str,
   config_file: str,
@@ -63,9 +61,9 @@ def train(
   with contextlib.ExitStack() as stack:
     try:
       whole = sweep.expand(spec, config_file, overrides, numbers)
-      sweep.merge(root, whole, run.FREE)
+      sweep.merge(root, whole, runs.FREE)
       stack.enter_context(sweep.only(root, LOCK))
-      sweep.claim(root, whole, run.FREE)
+      sweep.claim(root, whole, runs.FREE)
     except ValueError as e:
       raise errors.UsageError(str(e)) from e
     configs = {}
@@ -73,9 +71,9 @@ def train(
       configs[name] = config.copy_and_resolve_references()
       configs[name].update_from_flattened_dict(point)
     (root / FAILED).unlink(missing_ok=True)
-    failed = grid.train_all(configs, root, at_once)
+    failed = train.train_all(configs, root, at_once)
     reasons = {name: str(e) for name, e in failed.items()}
-    run.write_json(root / FAILED, reasons)
+    runs.write_json(root / FAILED, reasons)
   if failed:
     others = ', the others are finished' if len(failed) < len(configs) else ''
     lines = ''.join(f'\n  {line}' for line in why(reasons))

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from benchmarks import interleave
-from lconv_jax.runs import folder as run
+from lconv_jax import runs
 
 
 class Report:
@@ -24,7 +24,7 @@ class Report:
     """
     self._path = path and pathlib.Path(path)
     self._environment = environment
-    self.content = (run.read_json(self._path) if self._path else None) or {}
+    self.content = (runs.read_json(self._path) if self._path else None) or {}
 
   def begin(self, part: str) -> None:
     """Throws away what a part had."""
@@ -43,4 +43,4 @@ class Report:
   def _write(self) -> None:
     if self._path:
       self._path.parent.mkdir(parents=True, exist_ok=True)
-      run.write_json(self._path, self.content)
+      runs.write_json(self._path, self.content)

@@ -6,8 +6,8 @@ from typing import Any
 import ml_collections
 
 from configs import base, s_conv, s_fc, s_local
+from lconv_jax import train
 from lconv_jax.data import dataset as data
-from lconv_jax.train import run as train
 
 RUNS = {
   's_fc_sgd': lambda: s_fc.get_config('momentum'),

@@ -17,9 +17,8 @@ import jax
 import ml_collections
 from flax import traverse_util
 
-from lconv_jax.runs import checkpoint
 from lconv_jax import errors
-from lconv_jax.runs import interrupt
+from lconv_jax.runs import checkpoint, interrupt
 
 LOCK = '.lock'
 ERROR = 'error.txt'  # why a run stopped that did not reach its end

@@ -6,8 +6,7 @@ import os
 import pathlib
 from typing import Any
 
-from lconv_jax import errors
-from lconv_jax import host_tensorflow
+from lconv_jax import errors, host_tensorflow
 
 FILE = 'metrics.jsonl'
 

@@ -8,11 +8,10 @@ import ml_collections
 import pytest
 
 from configs import base
-from lconv_jax import augment, errors, models
+from lconv_jax import augment, errors, models, train
 from lconv_jax.augment import policy
 from lconv_jax.data import dataset as data
 from lconv_jax.train import check, optim
-from lconv_jax.train import run as train
 
 FILES = [
   p.stem

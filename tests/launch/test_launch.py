@@ -13,7 +13,8 @@ import pytest
 
 from launch import point, select, status, sweep, together
 from launch.status import State
-from lconv_jax.runs import folder as run
+from lconv_jax import runs
+from lconv_jax.runs import folder
 
 ROOT = pathlib.Path(__file__).parents[2]
 GRID = """
@@ -62,14 +63,14 @@ def test_a_grid_trains_in_one_process_and_its_winner_is_named(grid, tmp_path):
   assert code == 0, err
   assert 'is finished, validation' in out and '(3 of 3)' in out
   for name in names(root):
-    assert run.done(root / name)['environment']['side_by_side'] == 3
+    assert runs.done(root / name)['environment']['side_by_side'] == 3
   code, out, _ = finish(local(grid, f'--root={root}'))
   assert code == 0 and 'All 3 points are finished' in out
 
   select.main([str(root), f'--csv={tmp_path}/t.csv'])
   with (tmp_path / 't.csv').open() as f:
     (row,) = csv.DictReader(f)
-  best = {n: run.done(root / n)['best'] for n in names(root)}
+  best = {n: runs.done(root / n)['best'] for n in names(root)}
   won = max(best, key=lambda n: best[n]['validation/accuracy'])
   assert row['run'] == won
   accuracy = 100 * best[won]['test/accuracy']
@@ -80,7 +81,7 @@ def test_a_grid_trains_in_one_process_and_its_winner_is_named(grid, tmp_path):
   assert code == 0, err
   assert out.count('is finished, validation') == 3 and '(6 of 6)' in out
   last = names(root)[-1]
-  assert 'side_by_side' not in run.done(root / last)['environment']
+  assert 'side_by_side' not in runs.done(root / last)['environment']
 
 
 @pytest.mark.parametrize('more', [(), ('--jobs=2',)])
@@ -147,7 +148,7 @@ def test_when_the_shared_process_dies_points_train_by_themselves(
   code, out, err = finish(process)
   assert code == 0, err
   assert 'ended with status -9' in out
-  assert all(run.done(root / name) for name in names(root))
+  assert all(runs.done(root / name) for name in names(root))
 
 
 def test_what_a_killed_launcher_left_behind_is_not_disturbed(grid, tmp_path):
@@ -212,7 +213,7 @@ def fake(root, name, validation, test):
   best = {'epoch': 1.0, 'step': 1, 'test/accuracy': test}
   if validation is not None:
     best['validation/accuracy'] = validation
-  run.write_json(folder / 'done.json', {'best': best})
+  runs.write_json(folder / 'done.json', {'best': best})
 
 
 def test_winners_are_chosen_by_mean_validation_of_complete_points(tmp_path):
@@ -260,7 +261,7 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   begun = tmp_path / names(tmp_path)[0]
   begun.mkdir()
   assert status.read(begun).state is State.WAITING
-  run.write_json(begun / 'config.json', {'train': {'epochs': 8}})
+  runs.write_json(begun / 'config.json', {'train': {'epochs': 8}})
   rows = [
     {'epoch': e, 'step': e, 'seconds': 10.0 * e, 'validation/accuracy': v}
     for e, v in ((1.0, 0.5), (2.0, 0.7), (3.0, 0.6))
@@ -268,7 +269,7 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   text = ''.join(json.dumps(row) + '\n' for row in rows)
   (begun / 'metrics.jsonl').write_text(text)
   assert status.read(begun).state is State.WAITING
-  (begun / run.LOCK).write_text(f'{os.uname().nodename} {os.getpid()}')
+  (begun / folder.LOCK).write_text(f'{os.uname().nodename} {os.getpid()}')
   found = status.read(begun)
   assert (found.state, found.epoch, found.epochs) == (State.RUNNING, 3, 8)
   assert found.best['epoch'] == 2 and found.left == pytest.approx(50)
@@ -276,6 +277,6 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   out = capsys.readouterr().out
   assert '3/8' in out and '70.00' in out and '50s' in out
   assert '3 points: 1 running, 2 waiting' in out
-  run.write_error(begun, ValueError('no luck'))
+  folder.write_error(begun, ValueError('no luck'))
   status.main([str(tmp_path)])
   assert 'lr=0.01,seed=0: no luck' in capsys.readouterr().out

@@ -10,14 +10,13 @@ import scipy.signal
 import scipy.stats
 from flax import linen as nn
 
-from lconv_jax import errors, locality, report
+from lconv_jax import errors, locality, report, train
 from lconv_jax.conv import windows
 from lconv_jax.locality import __main__ as command
 from lconv_jax.locality import compare
 from lconv_jax.models import embed
 from lconv_jax.runs import checkpoint
-from lconv_jax.train import check, grid
-from lconv_jax.train import run as train
+from lconv_jax.train import check
 from tests import small
 
 
@@ -710,7 +709,7 @@ def logged(tmp_path_factory):
   both = {
     str(lr): small.config(**fields, **{'optim.lr': lr}) for lr in (0.1, 0.2)
   }
-  assert not grid.train_all(both, root)
+  assert not train.train_all(both, root)
   return root
 
 

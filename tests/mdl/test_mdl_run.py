@@ -8,9 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from lconv_jax import errors
+from lconv_jax import errors, train
 from lconv_jax.mdl import classifier, file, guarantee, search
-from lconv_jax.train import run as train
 from tests import small
 
 cli = importlib.import_module('lconv_jax.mdl.__main__')

@@ -2,8 +2,8 @@ import numpy as np
 import optax
 import pytest
 
-from lconv_jax.runs import checkpoint
 from lconv_jax import errors
+from lconv_jax.runs import checkpoint
 
 
 def state(width=3, fill=1.0):

@@ -12,10 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from lconv_jax.runs import checkpoint
 from lconv_jax import errors
-from lconv_jax.runs import hosts
-from lconv_jax.runs import metrics
+from lconv_jax.runs import checkpoint, hosts, metrics
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = (

@@ -18,7 +18,8 @@ SCRIPT = """
 import json, sys
 import jax, numpy as np
 from configs import base
-from lconv_jax import data, parallel, trainer
+from lconv_jax.data import dataset as data
+from lconv_jax.train import parallel, trainer
 
 c = base.base()
 base.nlgp(c)
