@@ -18,8 +18,7 @@ PAGES = [
     for path in (ROOT / name).rglob('*.md')
   ),
 ]
-# The snippets of README.md and extending.md depend on each other and on files:
-# test_extending.py applies those of the latter.
+# test_readme.py and test_extending.py run the snippets of the other two.
 SNIPPETS = [
   page for page in PAGES if page.name not in ('README.md', 'extending.md')
 ]
@@ -31,8 +30,8 @@ HEADING = re.compile(r'^#+ (.+)$', re.MULTILINE)
 # In inline code: a file of this repository; in a command: a module; a name.
 PATH = re.compile(
   r'(?<![\w./~])'
-  r'(?:lconv_jax|tests|configs|launch|benchmarks|notebooks|docs|results)/'
-  r'[\w./-]+'
+  r'(?:lconv_jax|tests|configs|launch|benchmarks|examples|notebooks|docs|results)'
+  r'/[\w./-]+'
 )
 MODULE = re.compile(r'-m ((?:lconv_jax|launch|benchmarks)(?:\.\w+)*)')
 NAME = re.compile(r'(?<![\w./])(?:lconv_jax|launch|benchmarks)(?:\.\w+)+')
