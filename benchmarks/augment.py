@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks import interleave, layer, step
 from benchmarks.peers import pillow_augment, pillow_workers
 from lconv_jax import augment
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import nlgp
 from lconv_jax.train import precision
 from lconv_jax.train import step as program
 
@@ -32,7 +32,7 @@ _CALL = 4  # batches or steps of one timed call, one after the other
 
 def batch_of(count: int) -> program.Data:
   """Returns colour images that are drawn on the spot, and labels."""
-  images, labels = synthetic.nlgp(count, xi=(1.5, 3.0), channels=3)
+  images, labels = nlgp.draw(count, xi=(1.5, 3.0), channels=3)
   mean, std = (f(images / 255, (0, 1, 2)) for f in (np.mean, np.std))
   return program.Data(images, labels, np.float32(mean), np.float32(std))
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lconv_jax.data import dataset as data
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import nlgp
 
 _DRAWN = 512  # different images; the rest repeats them
 _CLASSES = 10
@@ -11,7 +11,7 @@ _CLASSES = 10
 
 def dataset(train: int, validation: int, test: int) -> data.Dataset:
   """Returns colour images of 32 × 32, in three parts of the given sizes."""
-  images, _ = synthetic.nlgp(_DRAWN, xi=(1.5, 3.0), channels=3)
+  images, _ = nlgp.draw(_DRAWN, xi=(1.5, 3.0), channels=3)
   rng = np.random.default_rng(0)
 
   def part(count: int) -> data.Split:

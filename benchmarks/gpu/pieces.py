@@ -8,7 +8,7 @@ from benchmarks.gpu import cases
 from lconv_jax import augment
 from lconv_jax.augment import apply, policy, switch
 from lconv_jax.conv import batch_minor, windows
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import nlgp
 
 _KINDS = ('conv', 'local_conv', 'local_conv filters_last')
 
@@ -28,7 +28,7 @@ def convolutions(dtype: str, size: cases.Size) -> cases.Results:
 
 def augmentation(size: cases.Size) -> cases.Results:
   """Random choices and augmented images, but for normalisation."""
-  images, _ = synthetic.nlgp(16 * size.batch, xi=(1.5, 3.0), channels=3)
+  images, _ = nlgp.draw(16 * size.batch, xi=(1.5, 3.0), channels=3)
   found = {
     f'pipeline {name}': lambda name=name: _pipeline(name, images)
     for name in policy.NAMES

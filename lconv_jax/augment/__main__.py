@@ -11,7 +11,7 @@ import numpy as np
 from lconv_jax import augment, errors, figures
 from lconv_jax.augment import affine, policy
 from lconv_jax.data import dataset as data
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import nlgp
 
 _UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
 _NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')
@@ -126,7 +126,7 @@ def _label(
 
 def _images(name: str, folder: str, count: int) -> np.ndarray:
   if name == 'nlgp':
-    return synthetic.nlgp(count, xi=(1.5, 3.0), channels=3)[0]
+    return nlgp.draw(count, xi=(1.5, 3.0), channels=3)[0]
   return data.read(name, folder)[1].images[:count]
 
 

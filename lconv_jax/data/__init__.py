@@ -1,5 +1,21 @@
-"""Data sets as uint8 arrays: read from disk, drawn, or from a cache."""
+"""Data sets as uint8 arrays, split into training, validation and test images.
 
-from lconv_jax.data.dataset import NAMES, Dataset, Split, load
+`load` reads a data set that tensorflow-datasets has prepared, or draws one
+(`nlgp`), and holds out the validation images. Decoded arrays are kept in
+`cache`, so that a later start needs neither tensorflow-datasets nor a decoder.
+Everything that crosses the border of this room is a NumPy array.
+"""
 
-__all__ = ['NAMES', 'Dataset', 'Split', 'load']
+from lconv_jax.data import cache, nlgp
+from lconv_jax.data.dataset import NAMES, Dataset, Split, load, moments, read
+
+__all__ = [
+  'NAMES',
+  'Dataset',
+  'Split',
+  'cache',
+  'load',
+  'moments',
+  'nlgp',
+  'read',
+]

@@ -1,4 +1,4 @@
-"""Arrays that are slow to make, kept on disk for the next start."""
+"""Keeps arrays that are slow to make on disk, for the next start."""
 
 import hashlib
 import os
@@ -22,7 +22,8 @@ def cache_dir() -> pathlib.Path:
 def fingerprint(folder: pathlib.Path) -> str:
   """Returns 16 hex digits that change when a file in `folder` does.
 
-  Names, sizes and modification times, so that a start need not read the files.
+  It depends on names, sizes and modification times alone, so that a start does
+  not have to read the files.
   """
   files = sorted(p for p in folder.iterdir() if p.is_file())
   stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
@@ -34,16 +35,17 @@ def cached(
 ) -> Arrays:
   """Returns the arrays of an earlier call with `key`, or builds and keeps them.
 
-  Readers never see half a file, and damage is noticed by CRC-32; a cache that
-  is damaged or cannot be written costs one logged line and time, never a run.
+  Readers never see half a file, and CRC-32 detects damage. A cache that is
+  damaged or cannot be written costs a warning and time, but never a run.
 
   Args:
-    key: file name without suffix; names the content, see `fingerprint`.
-    names: of the arrays.
-    build: makes them; none is of dtype object.
+    key: the file's name without suffix, which identifies the content; see
+      `fingerprint`.
+    names: the names of the arrays.
+    build: returns the arrays, none of which has dtype object.
 
   Returns:
-    What `build` returned, now or then.
+    What `build` returned, in this call or in an earlier one.
   """
   path = cache_dir() / f'{key}.npz'
   try:
@@ -52,24 +54,26 @@ def cached(
     pass
   # A flipped bit can surface as nearly any exception of zipfile or NumPy.
   except Exception as e:
-    logging.warning('Rebuilding the cache %s, which is damaged: %s', path, e)
+    logging.warning('The cache %s is damaged and is rebuilt: %s', path, e)
   arrays = build()
   try:
     _write(path, arrays)
   except OSError as e:
-    logging.warning('The next start decodes again, no cache written: %s', e)
+    logging.warning(
+      'The cache cannot be written, so the next start decodes again: %s', e
+    )
   return arrays
 
 
 def _read(path: pathlib.Path, names: Sequence[str]) -> Arrays:
   with zipfile.ZipFile(path) as archive:
-    # np.load stops where an array's header says, so that damage to a header
-    # can keep it from ever comparing the CRC.
+    # np.load stops where an array's header says, so damage to a header can
+    # keep it from ever comparing the CRC.
     damaged = archive.testzip()
   if damaged:
     raise zipfile.BadZipFile(f'wrong CRC-32 of {damaged}')
   with np.load(path) as archive:
-    # Not all that is there: damage to the directory can hide an array.
+    # By name, since damage to the directory can hide an array.
     return {name: archive[name] for name in names}
 
 

@@ -1,6 +1,6 @@
 """Data sets as uint8 arrays: training part, held-out part and test set.
 
-Nothing here depends on the run's seed, so that every run of a grid is chosen by
+Nothing here depends on the run's seed, so all runs of a grid are compared on
 the same held-out images and scored on the same test images.
 """
 
@@ -10,12 +10,10 @@ import ml_collections
 import numpy as np
 
 from lconv_jax import errors
-from lconv_jax.data import cache, prepared
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import cache, nlgp, prepared
 
-NAMES = ('cifar10', 'cifar100', 'svhn_cropped', 'nlgp')
-
-CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
+_CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
+NAMES = (*_CLASSES, 'nlgp')
 _VALIDATION_SEED, _LIMIT_SEED = 0, 1
 
 
@@ -27,7 +25,7 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-  """A data set in the host's memory."""
+  """Data set in the host's memory."""
 
   name: str
   num_classes: int
@@ -35,27 +33,27 @@ class Dataset(NamedTuple):
   validation: Split  # held out of the original training images
   test: Split
   mean: np.ndarray  # float32 [C], of the pixels of `train` in [0, 1]
-  std: np.ndarray  # float32 [C], likewise
+  std: np.ndarray  # float32 [C], of the same pixels
 
 
 def load(data: ml_collections.ConfigDict) -> Dataset:
   """Loads, downloads or draws a data set and splits it.
 
-  CIFAR-10, CIFAR-100 and SVHN come through tensorflow-datasets, in either of
-  its file formats; the decoded arrays are kept in `cache.cache_dir()`. SVHN's
-  `extra` images are not used, but tfds downloads them with the rest. Images of
-  `nlgp` are drawn anew at each call.
+  CIFAR-10, CIFAR-100 and SVHN are read from files of tensorflow-datasets, in
+  either of its formats, and the decoded arrays are kept in `cache.cache_dir()`.
+  SVHN's `extra` images are not used, but tfds downloads them with the rest. The
+  images of `nlgp` are drawn again in each call.
 
   Args:
     data: the field `data` of `configs/base.py`.
 
   Returns:
-    The data set; `train` is what the hold-out and `data.limit` leave, in the
-    original order.
+    The data set, whose `train` has the images that the hold-out and
+    `data.limit` leave, in their original order.
 
   Raises:
-    UsageError: a field has no valid value, or the data set is neither prepared
-      nor to be downloaded.
+    UsageError: a field has an invalid value, or the data set is not prepared
+      and cannot be downloaded.
   """
   if data.name not in NAMES:
     raise errors.unknown('data.name', data.name, NAMES)
@@ -63,7 +61,7 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
     num_classes = len(data.nlgp.xi)
     train, test = _draw(data.nlgp)
   else:
-    num_classes = CLASSES[data.name]
+    num_classes = _CLASSES[data.name]
     train, test = read(data.name, data.dir)
 
   train, validation = _hold_out(train, data.validation)
@@ -77,10 +75,10 @@ def read(name: str, data_dir: str) -> tuple[Split, Split]:
 
   Args:
     name: `cifar10`, `cifar100` or `svhn_cropped`.
-    data_dir: as `data.dir` of `configs/base.py`.
+    data_dir: the field `data.dir` of `configs/base.py`.
 
   Raises:
-    UsageError: it is neither prepared nor to be downloaded.
+    UsageError: the data set is not prepared and cannot be downloaded.
   """
   folder = prepared.locate(name, data_dir)
   arrays = cache.cached(
@@ -97,14 +95,14 @@ def read(name: str, data_dir: str) -> tuple[Split, Split]:
 def stratified(labels: np.ndarray, num: int, seed: int) -> np.ndarray:
   """Chooses examples so that classes keep their proportions.
 
-  Shares that are no whole numbers are settled by largest remainder, ties in
-  favour of lower labels.
+  Shares that are not whole numbers are rounded by the largest remainder; ties
+  favour lower labels.
 
   Args:
     labels: integers [N].
-    num: how many to choose, 0 ... N.
-    seed: equal seeds choose equal examples, whatever the machine and NumPy's
-      version.
+    num: the number of examples to choose, 0 ... N.
+    seed: equal seeds choose equal examples on any machine, with any version of
+      NumPy.
 
   Returns:
     int64 [num], indices in ascending order.
@@ -122,7 +120,7 @@ def stratified(labels: np.ndarray, num: int, seed: int) -> np.ndarray:
 
 
 def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns mean and standard deviation of each channel, exact to rounding.
+  """Returns the exact mean and standard deviation of each channel.
 
   Args:
     images: uint8 [N, H, W, C], N at least 1.
@@ -142,30 +140,27 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
 
 
-def _draw(nlgp: ml_collections.ConfigDict) -> tuple[Split, Split]:
-  for field, least in (('train', 1), ('test', 1), ('seed', 0)):
-    if nlgp[field] < least:
+def _draw(fields: ml_collections.ConfigDict) -> tuple[Split, Split]:
+  for name, least in (('train', 1), ('test', 1), ('seed', 0)):
+    if fields[name] < least:
       raise errors.UsageError(
-        f'data.nlgp.{field}={nlgp[field]} must be at least {least}.'
+        f'data.nlgp.{name}={fields[name]} must be at least {least}.'
       )
-  if len(nlgp.xi) < 2:
+  if len(fields.xi) < 2:
     raise errors.UsageError(
-      f'data.nlgp.xi={nlgp.xi} must hold two lengths or more, one for each '
+      f'data.nlgp.xi={fields.xi} must hold at least two lengths, one for each '
       'class.'
     )
-  try:
-    return tuple(
-      Split(
-        *synthetic.nlgp(
-          num=num,
-          xi=nlgp.xi,
-          gain=nlgp.gain,
-          channels=nlgp.channels,
-          seed=(nlgp.seed, stream),
-        )
-      )
-      for stream, num in enumerate((nlgp.train, nlgp.test))
+
+  def part(num: int, stream: int) -> Split:
+    seed = fields.seed, stream
+    drawn = nlgp.draw(
+      num, fields.xi, fields.gain, channels=fields.channels, seed=seed
     )
+    return Split(*drawn)
+
+  try:
+    return part(fields.train, 0), part(fields.test, 1)
   except (TypeError, ValueError) as e:
     raise errors.UsageError(f'data.nlgp cannot be drawn: {e}') from e
 
@@ -186,8 +181,8 @@ def _limit(train: Split, num: int) -> Split:
   total = len(train.labels)
   if not 0 <= num <= total:
     raise errors.UsageError(
-      f'data.limit={num} must lie in 0 ... {total}, the training images left '
-      'by data.validation; 0 takes all of them.'
+      f'data.limit={num} must lie in 0 ... {total}, the number of training '
+      'images that data.validation leaves; 0 takes all.'
     )
   if num == 0:
     return train

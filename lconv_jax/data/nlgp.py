@@ -1,9 +1,10 @@
-"""Images with the statistics that make filters local, drawn on the spot.
+"""Draws images whose statistics make the filters of a dense net local.
 
-The non-linear Gaussian process of Ingrosso & Goldt, Data-driven emergence of
-convolutional structure in neural networks, PNAS 2022: a Gaussian field on the
-torus goes through an error function, which gives sharp edges, and each class
-has its own correlation length. No download, no TensorFlow, no JAX.
+They come from the non-linear Gaussian process (NLGP) of Ingrosso & Goldt,
+Data-driven emergence of convolutional structure in neural networks, PNAS 2022.
+A Gaussian field on the torus goes through an error function, which gives sharp
+edges, and each class has its own correlation length. This needs no download,
+TensorFlow or JAX.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import scipy.special
 _CHUNK = 1024  # fields transformed at a time: bounds memory at about 30 MB
 
 
-def nlgp(
+def draw(
   num: int,
   xi: Sequence[float],
   gain: float = 3.0,
@@ -26,28 +27,28 @@ def nlgp(
   """Draws images `erf(gain z / √2)` of stationary Gaussian fields z.
 
   A field has mean 0, variance 1 and covariance exp(-d²/ξ²) between pixels at
-  distance d on the torus, so the distribution is translation-invariant. Where
-  ξ is so large (above about `size` / 5) that wrapping leaves no valid
-  covariance, it is the nearest valid one in spectrum. Labels are shuffled and
-  class sizes differ by at most 1.
+  distance d on the torus, so its distribution is translation-invariant. If ξ is
+  larger than about `size` / 5, this is not a valid covariance on the torus, and
+  the valid one with the nearest spectrum is used. Labels are shuffled, and the
+  classes' sizes differ by at most 1.
 
-  >>> images, labels = nlgp(num=4, xi=(1.5, 3.0), size=8)
+  >>> images, labels = draw(num=4, xi=(1.5, 3.0), size=8)
   >>> images.shape, sorted(labels.tolist())
   ((4, 8, 8, 1), [0, 0, 1, 1])
 
   Args:
-    num: number of images, at least 1.
-    xi: correlation length of each class in pixels, all positive.
-    gain: steepness of the non-linearity, positive; small: Gaussian images,
-      large: binary ones.
-    size: height and width.
-    channels: independent fields in an image.
-    seed: whatever `numpy.random.default_rng` takes. Equal arguments give equal
+    num: the number of images, at least 1.
+    xi: the correlation length of each class in pixels, positive.
+    gain: the steepness of the non-linearity, positive. Small gains give
+      Gaussian images, large ones binary images.
+    size: the height and width of an image.
+    channels: the number of channels, each of which is an independent field.
+    seed: an argument of `numpy.random.default_rng`. Equal arguments give equal
       images; the global random state is neither read nor changed.
 
   Returns:
     images: uint8 [num, size, size, channels]; [-1, 1] mapped to 0 ... 255.
-    labels: int32 [num]; image n was drawn with ξ = xi[labels[n]].
+    labels: int32 [num]; image n is drawn with ξ = xi[labels[n]].
 
   Raises:
     ValueError: an argument is outside its range.

@@ -1,4 +1,4 @@
-"""Image sets that tensorflow-datasets (tfds) prepares on disk, as arrays."""
+"""Reads image sets that tensorflow-datasets (tfds) prepares on disk."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
 _INFO = 'dataset_info.json'
 _BATCH = 1000  # records decoded at a time; one by one takes twice as long
-_TIMEOUT_S = 10  # to wait for the server before saying that there is none
+_TIMEOUT_S = 10  # for the server's answer
 
 
 def default_dir() -> pathlib.Path:
@@ -26,26 +26,26 @@ def default_dir() -> pathlib.Path:
 
 
 def locate(name: str, data_dir: str) -> pathlib.Path:
-  """Returns the folder of a prepared data set, preparing it where it is not.
+  """Returns the folder of a prepared data set, which is prepared if need be.
 
   Args:
-    name: of the data set in tfds's catalogue.
+    name: the data set's name in tfds's catalogue.
     data_dir: tfds's `data_dir`, or the folder of the data set or of its version
-      therein; '' is `default_dir()`. An archive that lies in its
-      `downloads/manual` is used instead of a download.
+      in there; '' is `default_dir()`. An archive in its `downloads/manual` is
+      used instead of a download.
 
   Returns:
     The folder with `dataset_info.json` and the record files.
 
   Raises:
-    UsageError: `data_dir` does not exist or means another folder, or the data
-      set is not there and cannot be downloaded and prepared.
+    UsageError: `data_dir` does not exist or is another folder, or the data set
+      is not there and cannot be downloaded and prepared.
   """
   folder = pathlib.Path(data_dir).expanduser() if data_dir else default_dir()
   if data_dir and not folder.is_dir():
     raise errors.UsageError(
-      f'data.dir={data_dir!r} is not a folder; create it to have {name} '
-      f'downloaded there, or leave data.dir empty for {default_dir()}.'
+      f'data.dir={data_dir!r} is not a folder; create it so that {name} can '
+      f'be downloaded to it, or leave data.dir empty for {default_dir()}.'
     )
   sets = _infos(folder, '.', '*', f'{name}/*')
   if found := [path for path, info in sets.items() if info['name'] == name]:
@@ -53,13 +53,13 @@ def locate(name: str, data_dir: str) -> pathlib.Path:
   if sets:
     other = next(iter(sets.values()))['name']
     raise errors.UsageError(
-      f'{folder} is the folder of {other} and holds no {name}; let data.dir '
-      'be the folder that contains the data sets.'
+      f'{folder} is the folder of {other}, not of {name}; set data.dir to the '
+      'folder that contains the data sets.'
     )
   if deeper := _infos(folder, f'*/{name}/*'):
     root = next(iter(deeper)).parents[1]
     raise errors.UsageError(
-      f'{name} is not in {folder} but one folder deeper: data.dir={root}.'
+      f'{name} is not in {folder} but one folder deeper; set data.dir={root}.'
     )
   return _prepare(name, folder)
 
@@ -67,7 +67,7 @@ def locate(name: str, data_dir: str) -> pathlib.Path:
 def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
   """Decodes the training and the test images of a prepared data set.
 
-  ArrayRecord is read without TensorFlow, TFRecord with it. The order is that
+  ArrayRecord is read without TensorFlow, TFRecord with it. The order is the one
   on disk, which tfds derives from the examples' keys alone.
 
   Args:
@@ -78,26 +78,28 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     `test_labels`, int32 [N].
 
   Raises:
-    UsageError: a file is missing or damaged.
+    UsageError: a file is missing or damaged, or a library is not installed.
   """
   arrays = {}
-  with _quiet():
+  with _quiet(), _needs('train', f'Reading {folder}'):
     import tensorflow_datasets as tfds
 
     builder = tfds.builder_from_directory(folder)
-    decode = (
-      _decode_tfrecord
-      if builder.info.file_format.value == 'tfrecord'
-      else _decode_random_access
-    )
+    decode = _decode_random_access
+    if builder.info.file_format.value == 'tfrecord':
+      with _needs('tensorboard', f'Reading the TFRecord files in {folder}'):
+        host_tensorflow.load()
+      decode = _decode_tfrecord
     for split in ('train', 'test'):
       try:
         images, labels = decode(builder, split)
+      except ModuleNotFoundError:
+        raise
       # Damage is a RuntimeError of array_record, an OpError of TensorFlow.
       except Exception as e:
         raise errors.UsageError(
-          f'the {split} files in {folder} cannot be read '
-          f'({errors.one_line(e)}); delete that folder to prepare it anew.'
+          f'The {split} files in {folder} cannot be read '
+          f'({errors.one_line(e)}); delete that folder to prepare it again.'
         ) from e
       arrays[f'{split}_images'] = np.ascontiguousarray(images)
       arrays[f'{split}_labels'] = labels.astype(np.int32)
@@ -120,10 +122,9 @@ def _decode_random_access(
 
 
 def _decode_tfrecord(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
-  host_tensorflow.load()
   import tensorflow_datasets as tfds
 
-  # One file after the other, which is the order of the other formats.
+  # One file after the other, which is the order of the other format.
   config = tfds.ReadConfig(interleave_cycle_length=1)
   examples = tfds.as_numpy(
     builder.as_dataset(split=split, batch_size=-1, read_config=config)
@@ -148,16 +149,18 @@ def _version(info: dict[str, str]) -> tuple[int, ...]:
 
 
 def _prepare(name: str, folder: pathlib.Path) -> pathlib.Path:
-  """Downloads and prepares a data set, returns its folder."""
-  with _quiet():
+  """Downloads and prepares a data set, and returns its folder."""
+  with _quiet(), _needs('tensorboard', f'Preparing {name} in {folder}'):
     import requests
     import tensorflow_datasets as tfds
+
+    host_tensorflow.load()
 
     builder = tfds.builder(name, data_dir=folder)
     if builder.data_path.exists():
       raise errors.UsageError(
-        f'{builder.data_path} has no {_INFO}, so it is no complete data set; '
-        'delete that folder to prepare it anew.'
+        f'{builder.data_path} is incomplete, as it has no {_INFO}; '
+        'delete that folder to prepare it again.'
       )
     download_config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
@@ -174,29 +177,41 @@ def _prepare(name: str, folder: pathlib.Path) -> pathlib.Path:
       reason = 'no connection' if offline else errors.one_line(e)
       raise errors.UsageError(
         f'{name} is not prepared in {folder} and cannot be downloaded '
-        f'({reason}): point data.dir to a prepared copy, or draw images '
-        'without any download by data.name=nlgp.'
+        f'({reason}); set data.dir to a prepared copy, or data.name=nlgp for '
+        'images that need no download.'
       ) from e
   return pathlib.Path(builder.data_path)
 
 
 def _probe(builder: Any, downloads: pathlib.Path) -> None:
-  """Raises requests.RequestException at once where a download would fail.
+  """Raises requests.RequestException if a download would fail.
 
-  By itself tfds tries ten times, over more than three minutes.
+  tfds by itself would retry for more than three minutes.
   """
   import requests
 
   if any((downloads / builder.name).glob('*.INFO')):
-    return  # downloaded before, not prepared: tfds goes on from there
+    return  # tfds continues from what it has downloaded before
   for url, info in builder.url_infos.items():
     if not (downloads / 'manual' / info.filename).exists():
       requests.head(url, timeout=_TIMEOUT_S)
 
 
 @contextlib.contextmanager
+def _needs(extra: str, what: str) -> Iterator[None]:
+  """Says which extra of this package brings a library that is missing."""
+  try:
+    yield
+  except ModuleNotFoundError as e:
+    raise errors.UsageError(
+      f'{what} needs {e.name or e}, which is not installed; '
+      f"pip install 'lconv_jax[{extra}]'."
+    ) from e
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Drops tfds's chatter, as that OpenCV would be faster."""
+  """Silences tfds's remarks, for example that OpenCV would be faster."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   try:

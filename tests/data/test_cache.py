@@ -85,16 +85,6 @@ def test_no_flipped_bit_yields_wrong_arrays(folder, warnings, monkeypatch):
   assert data < len(warnings) <= len(whole)
 
 
-def test_flipped_pixel_is_rebuilt(folder, warnings):
-  cache.cached('a', NAMES, arrays)
-  whole = bytearray((folder / 'a.npz').read_bytes())
-  place = whole.index(arrays()['images'].tobytes())
-  whole[place] ^= 1
-  (folder / 'a.npz').write_bytes(whole)
-  assert_same(cache.cached('a', NAMES, arrays), arrays())
-  assert len(warnings) == 1
-
-
 def test_shape_that_lost_a_row_is_noticed(folder, warnings):
   def build():
     return {'images': np.zeros((5, 1 << 20), np.uint8)}
@@ -113,7 +103,7 @@ def test_folder_that_cannot_be_made_costs_a_warning(
   (tmp_path / 'file').touch()
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   assert_same(cache.cached('a', NAMES, arrays), arrays())
-  assert any('no cache written' in line for line in warnings)
+  assert any('cannot be written' in line for line in warnings)
 
 
 def test_full_disk_costs_one_warning_and_leaves_nothing(

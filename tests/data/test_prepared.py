@@ -1,10 +1,9 @@
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tarfile
 
+import hidden
 import numpy as np
 import pytest
 import requests
@@ -16,6 +15,17 @@ from lconv_jax.data import prepared
 
 SHARED = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 Manager = tfds.download.DownloadManager
+
+
+TENSORFLOW = ('tensorflow', 'clu')
+READ = """
+from lconv_jax import data, errors
+try:
+  train, test = data.read({name!r}, {folder!r})
+  print(*train.labels, *test.labels, test.images.sum())
+except errors.UsageError as e:
+  print(e)
+"""
 
 
 def archive(name):
@@ -136,7 +146,7 @@ def test_svhn_from_its_own_files(svhn):
     assert_same_examples(*got, *want[split])
 
 
-def test_tfrecord_and_array_record_agree(svhn, offline, tmp_path):
+def test_tfrecord_and_array_record_agree(svhn, offline, tmp_path, monkeypatch):
   folder, _ = svhn
   write_svhn(tmp_path)
   config = tfds.download.DownloadConfig(try_download_gcs=False, num_shards=3)
@@ -150,21 +160,32 @@ def test_tfrecord_and_array_record_agree(svhn, offline, tmp_path):
   for name in want:
     assert got[name].dtype == want[name].dtype
     np.testing.assert_array_equal(got[name], want[name])
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  said = hidden.run(
+    TENSORFLOW, READ.format(name='svhn_cropped', folder=str(tmp_path))
+  )
+  assert 'Reading the TFRecord files' in said
+  assert "pip install 'lconv_jax[tensorboard]'" in said
 
 
-def test_array_record_needs_no_tensorflow(svhn):
-  folder, _ = svhn
-  code = (
-    'import pathlib, sys; from lconv_jax import data, prepared; '
-    'assert "tensorflow_datasets" not in sys.modules; '
-    f'prepared.read(pathlib.Path({str(folder)!r})); '
-    'assert "tensorflow" not in sys.modules'
-  )
-  result = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True
-  )
-  assert result.returncode == 0, result.stderr
-  assert result.stderr == ''  # not a word about OpenCV
+def test_which_data_need_which_libraries(svhn, tmp_path, monkeypatch):
+  """Also that nothing is said, for example about OpenCV."""
+  folder, arrays = svhn
+  root, decode = str(folder.parents[1]), ('array_record', 'tensorflow_datasets')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  read = READ.format(name='svhn_cropped', folder=root)
+  extra = "pip install 'lconv_jax[train]'"
+  for package in decode:
+    assert extra in hidden.run([*TENSORFLOW, package], read)
+  # ArrayRecord needs no TensorFlow; the cache, which is there now, even less.
+  first = hidden.run(TENSORFLOW, read)
+  assert first.split()[-1] == str(arrays['test'][0].sum())
+  assert hidden.run([*TENSORFLOW, *decode], read) == first
+  prepare = READ.format(name='cifar10', folder=root)
+  said = hidden.run(TENSORFLOW, prepare)
+  assert 'Preparing cifar10' in said and 'needs tensorflow, which' in said
+  assert "pip install 'lconv_jax[tensorboard]'" in said
+  assert 'needs tensorflow_datasets' in hidden.run(decode, prepare)
 
 
 @pytest.mark.parametrize('depth', ['', 'svhn_cropped', 'svhn_cropped/3.1.0'])
@@ -222,7 +243,7 @@ def test_folder_too_high_up(svhn):
 def test_folder_of_another_data_set(svhn):
   with pytest.raises(errors.UsageError) as error:
     prepared.locate('cifar10', str(svhn[0].parent))
-  assert_sentence(error, 'svhn_cropped', 'no cifar10')
+  assert_sentence(error, 'svhn_cropped', 'not of cifar10')
 
 
 def test_offline_is_said_at_once_and_leaves_nothing(offline, tmp_path):

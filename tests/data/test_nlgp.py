@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from lconv_jax.data import nlgp as synthetic
+from lconv_jax.data import nlgp
 
 
 def values(images):
@@ -31,7 +31,7 @@ def closed_form(xi, gain, size):
   'xi,gain,size', [(1.5, 3.0, 16), (3.0, 3.0, 32), (2.0, 0.7, 17)]
 )
 def test_covariance_is_the_closed_form(xi, gain, size):
-  images, _ = synthetic.nlgp(6000, (xi,), gain=gain, size=size)
+  images, _ = nlgp.draw(6000, (xi,), gain=gain, size=size)
   np.testing.assert_allclose(
     lags(values(images)), closed_form(xi, gain, size), atol=0.01
   )
@@ -39,7 +39,7 @@ def test_covariance_is_the_closed_form(xi, gain, size):
 
 def test_each_class_has_its_own_length():
   xi = (1.0, 2.0, 4.0)
-  images, labels = synthetic.nlgp(6000, xi, size=32, seed=3)
+  images, labels = nlgp.draw(6000, xi, size=32, seed=3)
   for label, length in enumerate(xi):
     got = lags(values(images[labels == label]))
     want = closed_form(length, 3.0, 32)
@@ -48,13 +48,13 @@ def test_each_class_has_its_own_length():
 
 
 def test_variance_is_one_where_the_covariance_had_to_be_repaired():
-  images, _ = synthetic.nlgp(4000, (12.0,), gain=1.0, size=16)
+  images, _ = nlgp.draw(4000, (12.0,), gain=1.0, size=16)
   np.testing.assert_allclose((values(images) ** 2).mean(), 1 / 3, atol=0.01)
 
 
 @pytest.mark.parametrize('gain', [0.5, 1.0, 3.0])
 def test_pixels_follow_the_transformed_normal(gain):
-  images, _ = synthetic.nlgp(3000, (0.7,), gain=gain, size=16)
+  images, _ = nlgp.draw(3000, (0.7,), gain=gain, size=16)
   got = np.cumsum(np.bincount(images.ravel(), minlength=256)) / images.size
   edges = (np.arange(256) + 0.5) / 127.5 - 1
   z = np.sqrt(2) / gain * scipy.special.erfinv(np.minimum(edges, 1))
@@ -62,7 +62,7 @@ def test_pixels_follow_the_transformed_normal(gain):
 
 
 def test_every_place_is_alike():
-  images, _ = synthetic.nlgp(8000, (2.0,), size=16, seed=1)
+  images, _ = nlgp.draw(8000, (2.0,), size=16, seed=1)
   v = values(images)[..., 0]
   want = closed_form(2.0, 3.0, 16)
   np.testing.assert_allclose(v.mean(axis=0), 0, atol=0.06)
@@ -73,7 +73,7 @@ def test_every_place_is_alike():
 
 
 def test_images_and_channels_are_independent():
-  images, _ = synthetic.nlgp(301, (1.0,), channels=3, seed=2)
+  images, _ = nlgp.draw(301, (1.0,), channels=3, seed=2)
   fields = np.moveaxis(values(images), -1, 1).reshape(903, -1)
   correlation = np.corrcoef(fields)
   np.fill_diagonal(correlation, 0)
@@ -83,9 +83,7 @@ def test_images_and_channels_are_independent():
 
 @pytest.mark.parametrize('num', [1, 2, 10, 2050, 3001])
 def test_labels_are_balanced_and_shuffled(num):
-  images, labels = synthetic.nlgp(
-    num, (1.0, 2.0, 3.0), gain=0.5, size=4, channels=2
-  )
+  images, labels = nlgp.draw(num, (1.0, 2.0, 3.0), gain=0.5, size=4, channels=2)
   assert images.shape == (num, 4, 4, 2) and images.dtype == np.uint8
   assert labels.shape == (num,) and labels.dtype == np.int32
   assert images.flags.c_contiguous
@@ -100,11 +98,11 @@ def test_labels_are_balanced_and_shuffled(num):
 def test_seed_decides():
   np.random.seed(0)
   before = np.random.get_state()[1].copy()
-  one = synthetic.nlgp(50, (1.0, 2.0), seed=7)
+  one = nlgp.draw(50, (1.0, 2.0), seed=7)
   np.testing.assert_array_equal(np.random.get_state()[1], before)
   np.random.seed(1)
-  again = synthetic.nlgp(50, (1.0, 2.0), seed=7)
-  other = synthetic.nlgp(50, (1.0, 2.0), seed=(7, 1))
+  again = nlgp.draw(50, (1.0, 2.0), seed=7)
+  other = nlgp.draw(50, (1.0, 2.0), seed=(7, 1))
   for a, b in zip(one, again, strict=True):
     np.testing.assert_array_equal(a, b)
   assert not np.array_equal(one[0], other[0])
@@ -126,9 +124,9 @@ def test_seed_decides():
 )
 def test_bad_arguments(wrong, match):
   with pytest.raises(ValueError, match=match):
-    synthetic.nlgp(**{'num': 2, 'xi': (1.0,), **wrong})
+    nlgp.draw(**{'num': 2, 'xi': (1.0,), **wrong})
 
 
 def test_example_in_the_docstring():
-  results = doctest.testmod(synthetic)
+  results = doctest.testmod(nlgp)
   assert results.attempted > 0 and results.failed == 0
