@@ -96,9 +96,9 @@ def main(argv: list[str]) -> None:
     draws = FLAGS.config.train.epochs and jax.process_index() == 0
     if draws and not (workdir / 'curves.png').exists():
       # Not before: matplotlib would keep the first step waiting.
-      from lconv_jax import report
+      from lconv_jax import report, runs
 
-      print(*report.draw([report.read(workdir)], workdir), sep='\n')
+      print(*report.draw([runs.read(workdir)], workdir), sep='\n')
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
   except runs.interrupt.Interrupted as e:

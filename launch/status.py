@@ -16,7 +16,7 @@ import rich.console
 import rich.table
 
 from launch import sweep
-from lconv_jax import runs, train
+from lconv_jax import errors, runs, train
 
 
 class State(enum.Enum):
@@ -41,13 +41,16 @@ class Status(NamedTuple):
 
 def read(folder: pathlib.Path) -> Status:
   """Returns what has become of the run in a folder, which may not exist."""
-  config, error = runs.read_json(folder / 'config.json'), _error(folder)
-  if config is None:
+  error = _error(folder)
+  if not (folder / 'config.json').exists():
     return Status(State.FAILED if error else State.WAITING, error=error)
-  epochs = config['train']['epochs']
-  if finished := runs.done(folder):
-    return Status(State.FINISHED, epochs, epochs, finished['best'])
-  rows = runs.metrics.read(folder)
+  try:
+    run = runs.read(folder)
+  except errors.UsageError as e:
+    return Status(State.FAILED, error=error or str(e))
+  epochs, rows = run.config.train.epochs, run.metrics
+  if run.done:
+    return Status(State.FINISHED, epochs, epochs, run.done['best'])
   best = max(rows, key=lambda r: r.get('validation/accuracy', 0.0), default={})
   epoch = rows[-1]['epoch'] if rows else 0.0
   if error:

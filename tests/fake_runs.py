@@ -1,14 +1,20 @@
 """Run folders as training leaves them, written at once."""
 
+import functools
 import json
 
+import jax
+import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
 from configs import base
+from lconv_jax import models
 from lconv_jax.runs import checkpoint
 
 WEIGHTS = {'conv1': 1000, 'fc1': 200, 'fc2': 10}
 IMAGE = (32, 32, 3)
+CLASSES = 10
 
 
 def write(
@@ -19,10 +25,14 @@ def write(
   measured=None,
   weights=WEIGHTS,
   kernel=None,
+  image=IMAGE,
   choices='cifar10,momentum',
   **fields,
 ):
-  """Writes a run; `fields` are of the config, with __ for dots."""
+  """Writes a run; `fields` are of the config, with __ for dots.
+
+  A `kernel` is that of the first layer; without one there is no checkpoint.
+  """
   config = base.choose(base.base(), choices)
   config.train.epochs = 4
   config.precision = 'float32'
@@ -47,18 +57,35 @@ def write(
       'best': rows[-1],
       'last': rows[-1],
       'weights': weights,
-      'image_shape': list(IMAGE),
+      'image_shape': list(image),
       'environment': environment,
     }
     _json(folder / 'done.json', done)
   if kernel is not None:
-    best = {'params': {'conv1': {'kernel': kernel}}, 'batch_stats': {}}
+    best = variables(config.model, kernel, image)
     checkpoints = checkpoint.Checkpoints(folder)
     checkpoints.save(
       epochs, checkpoint.Checkpoint({'step': np.array(epochs)}, best, rows[-1])
     )
     checkpoints.close()
   return folder
+
+
+def variables(model, kernel, image=IMAGE):
+  """Returns a net of zeros, but for its first layer's kernel."""
+  fields = tuple(sorted({**model, 'dropout': 0.0}.items()))
+  params, batch_stats = jax.tree.map(
+    lambda x: np.zeros(x.shape, x.dtype), _shapes(fields, image)
+  )
+  params[next(iter(models.kernels(params)))] = {'kernel': kernel}
+  return {'params': params, 'batch_stats': batch_stats}
+
+
+@functools.cache
+def _shapes(fields, image):
+  net = models.build(ml_collections.ConfigDict(dict(fields)), image, CLASSES)
+  init = models.as_functions(net).init
+  return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *image)))
 
 
 def _row(epoch, epochs, test, validation):

@@ -21,10 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import axes, figure
 
-from lconv_jax import errors, locality, models, report
-from lconv_jax.conv import windows
+from lconv_jax import errors, locality, report, runs
 from lconv_jax.figures import style
-from lconv_jax.models import embed
 
 # What the table and the figure call the measures: words, unit, factor.
 _MEASURES = {
@@ -42,7 +40,7 @@ _SAMPLE_DRAWS = 20  # of each of them
 
 
 class _Layer(NamedTuple):
-  run: report.Run
+  run: runs.Record
   label: str
   filters: np.ndarray
   found: locality.Locality
@@ -75,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       print(f'wrote {args.csv}')
     out = pathlib.Path(args.out or args.runs[0], 'locality.png')
     command = shlex.join(['python', '-m', 'lconv_jax.locality', *argv])
-    runs = [layer.run for layer in layers]
-    caption = report.caption((_CAPTION,), runs, command)
+    shown = [layer.run for layer in layers]
+    caption = report.caption((_CAPTION,), shown, command)
     for path in _draw(layers, args.window, args.seed, out, caption):
       print(f'wrote {path}')
   except (errors.UsageError, OSError) as e:
@@ -89,9 +87,9 @@ def _layers(
   paths: Sequence[str], window: int, seed: int
 ) -> tuple[list[_Layer], list[str]]:
   """Returns what was measured, and a line for each run that has no filters."""
-  runs = [report.read(path) for path in paths]
+  read = [runs.read(path) for path in paths]
   layers, lines = [], []
-  for label, run in zip(report.labels(runs), runs, strict=True):
+  for label, run in zip(report.labels(read), read, strict=True):
     try:
       filters = _filters(run)
     except (errors.UsageError, OSError) as e:
@@ -106,24 +104,12 @@ def _layers(
   return layers, lines
 
 
-def _filters(run: report.Run) -> np.ndarray:
-  """Returns the first layer's filters of a run's best net.
-
-  A layer with windows becomes the dense layer that does the same: its filters
-  are zero outside of their windows.
-  """
-  if run.filters is None:
-    raise errors.UsageError(run.why_no_filters)
-  if not np.isfinite(run.filters).all():
+def _filters(run: runs.Record) -> np.ndarray:
+  """Returns the first layer of a run's best net, as a dense layer's filters."""
+  filters = report.filters(run, as_dense=True)
+  if not np.isfinite(filters).all():
     raise errors.UsageError('its first layer has weights that are not finite')
-  shape = tuple(run.done['image_shape'])
-  if not run.config['model']['name'].endswith(('_conv', 'resnet18')):
-    return run.filters
-  family = models.FAMILIES.get(run.config['model']['name'].split('_')[0])
-  stride = family.stages[0].stride if family else 1  # ResNet18's
-  w = windows.window(shape[:2], run.filters.shape[1:3], stride)
-  everywhere = np.broadcast_to(run.filters, (*w.positions, *run.filters.shape))
-  return locality.from_kernel(embed.dense(everywhere, w, shape[:2]), shape)
+  return filters
 
 
 def _tables(layers: Sequence[_Layer], window: int) -> str:

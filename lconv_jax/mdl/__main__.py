@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, figures, report
+from lconv_jax import errors, figures, report, runs
 from lconv_jax.mdl import code, guarantee
 
 _NOTE = """\
@@ -61,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(args: argparse.Namespace, command: str) -> None:
-  runs = [report.read(path) for path in args.runs]
-  labels, found = report.labels(runs), []
-  for label, run in zip(labels, runs, strict=True):
+  read = [runs.read(path) for path in args.runs]
+  labels, found = report.labels(read), []
+  for label, run in zip(labels, read, strict=True):
     g = guarantee.of_run(run.path, args.delta, args.tolerance, args.data_dir)
     path = run.path / guarantee.FILE
     print(
@@ -75,7 +75,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
   rows = [
     # With what the run itself says of where it comes from.
     {**_row(g), **report.row(run), 'method': label}
-    for label, g, run in zip(labels, found, runs, strict=True)
+    for label, g, run in zip(labels, found, read, strict=True)
   ]
   note = _NOTE.format(
     codes=', '.join(code.CODES),
@@ -88,7 +88,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
     print(f'wrote {args.csv}')
   if args.out:
     about = _CAPTION.format(confidence=1 - args.delta)
-    caption = report.caption((about,), runs, command)
+    caption = report.caption((about,), read, command)
     for path in _draw(labels, found, pathlib.Path(args.out), caption):
       print(f'wrote {path}')
   for label, g in zip(labels, found, strict=True):

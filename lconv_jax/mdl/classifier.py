@@ -6,16 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Integer, PyTree, UInt8
 
-from lconv_jax import errors, models
+from lconv_jax import models, runs
 from lconv_jax.data import dataset as data
-from lconv_jax.models import embed, fold
-from lconv_jax.runs import checkpoint
-from lconv_jax.runs import folder as run
+from lconv_jax.models import fold
 
 _BATCH = 1000  # images
 
@@ -32,31 +29,15 @@ def from_run(
   Raises:
     UsageError: there is no net that can be read, or the data set is missing.
   """
-  path = pathlib.Path(path)
-  config = run.read_json(path / 'config.json')
-  if not isinstance(config, dict) or not {'model', 'data'} <= config.keys():
-    raise errors.UsageError(
-      f'{path} is no run folder: it has no config.json that can be read; give '
-      'a folder that main.py got as --workdir.'
-    )
-  of_data = ml_collections.ConfigDict(config['data'])
+  run = runs.read(path)
+  of_data = run.config.data
   if data_dir:
     of_data.dir = data_dir
-  # Fields that are younger than the oldest runs.
-  younger = {'kernel_size': 0, 'local_norm': 'channel'}
-  model = ml_collections.ConfigDict({**younger, **config['model']})
-  try:
-    dataset = data.load(of_data)
-    shape = dataset.train.images.shape[1:]
-    module = models.build(model, shape, dataset.num_classes)
-  except (AttributeError, KeyError, TypeError, ValueError) as e:
-    raise errors.UsageError(
-      f'{path}/config.json is damaged ({errors.one_line(e)}); put back the one '
-      'that the run wrote.'
-    ) from e
-  net = embed.fitting(checkpoint.load_net(path), module, shape)
+  dataset = data.load(of_data)
+  shape = dataset.train.images.shape[1:]
+  module, net = runs.load_net(run, shape, dataset.num_classes)
   mean, std = dataset.mean, dataset.std
-  if not config['data'].get('normalise', True):
+  if not of_data.normalise:
     mean, std = np.zeros_like(mean), np.ones_like(std)
   folded = fold.fold(**net, mean=mean, std=std)
   return Classifier(module, net['params']), folded, dataset

@@ -73,9 +73,18 @@ def embed(
 
 
 def fitting(
-  variables: Variables, net: nn.Module, image_shape: tuple[int, int, int]
+  variables: Variables,
+  net: nn.Module,
+  image_shape: tuple[int, int, int],
+  where: str = 'to start from',
 ) -> Variables:
   """Returns a net's variables, whose shapes and dtypes were compared.
+
+  Args:
+    variables: `params` and `batch_stats`.
+    net: to which they must belong.
+    image_shape: height, width and channels of the images.
+    where: which checkpoint it is, as part of a sentence.
 
   Raises:
     UsageError: they are of another net, or for images of another shape.
@@ -88,7 +97,7 @@ def fitting(
   return functions.match(
     dict(zip(('params', 'batch_stats'), shapes, strict=True)),
     variables,
-    'to start from',
+    where,
     f'it must be a net for {net.num_classes} classes of images of shape '
     f'{image_shape}',
   )

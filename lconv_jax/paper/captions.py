@@ -4,7 +4,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lconv_jax import report
+from lconv_jax import report, runs
 
 
 class Request(NamedTuple):
@@ -16,7 +16,7 @@ class Request(NamedTuple):
 
 
 def caption(
-  about: Sequence[str], shown: Sequence[report.Run], request: Request
+  about: Sequence[str], shown: Sequence[runs.Record], request: Request
 ) -> str:
   """Returns a caption, of a line for each paragraph.
 

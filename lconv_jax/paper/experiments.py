@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from flax import traverse_util
 
-from lconv_jax import errors, models, report
+from lconv_jax import errors, models, report, runs
 from lconv_jax.figures import axis
 from lconv_jax.report import selection
 from lconv_jax.runs import folder as run_folder
@@ -34,7 +34,7 @@ class Experiment(NamedTuple):
   """The winner of runs that differ in what is tuned, and in seeds."""
 
   fields: Mapping[str, Any]  # of the config, with dots: what defines it
-  runs: tuple[report.Run, ...]  # of the winner, one for each seed
+  runs: tuple[runs.Record, ...]  # of the winner, one for each seed
   finished: bool  # whether all of them are
 
   @property
@@ -85,7 +85,7 @@ LeftOut = list[str]
 
 def find(
   paths: Iterable[str | pathlib.Path],
-) -> tuple[list[report.Run], LeftOut]:
+) -> tuple[list[runs.Record], LeftOut]:
   """Reads run folders, and those that are somewhere below a folder.
 
   Args:
@@ -103,17 +103,17 @@ def find(
     below = list(_below(path))
     if not below:
       raise errors.UsageError(
-        f'{path} is no run folder and holds none; give what main.py got as '
+        f'{path} is not a run folder and holds none; give what main.py got as '
         '--workdir, or the --root of a launcher.'
       )
     found |= {folder.resolve(): folder for folder in below}
-  runs, left_out = [], []
+  read, left_out = [], []
   for folder in found.values():
     try:
-      runs.append(report.read(folder))
+      read.append(runs.read(folder))
     except errors.UsageError as e:
       left_out.append(errors.one_line(e))
-  return runs, left_out
+  return read, left_out
 
 
 def _below(path: pathlib.Path) -> Iterable[pathlib.Path]:
@@ -125,8 +125,8 @@ def _below(path: pathlib.Path) -> Iterable[pathlib.Path]:
 
 
 def only(
-  runs: Sequence[report.Run], conditions: Mapping[str, str]
-) -> list[report.Run]:
+  runs: Sequence[runs.Record], conditions: Mapping[str, str]
+) -> list[runs.Record]:
   """Returns the runs whose config has given values.
 
   Args:
@@ -150,7 +150,7 @@ def only(
 
 
 def group(
-  runs: Iterable[report.Run],
+  runs: Iterable[runs.Record],
 ) -> tuple[list[Experiment], LeftOut]:
   """Returns the experiments that runs make, and what cannot be shown of them.
 
@@ -185,7 +185,7 @@ def from_scratch(chosen: Iterable[Experiment]) -> list[Experiment]:
   ]
 
 
-def all_runs(chosen: Iterable[Experiment]) -> list[report.Run]:
+def all_runs(chosen: Iterable[Experiment]) -> list[runs.Record]:
   """Returns the runs of experiments, all seeds."""
   return [run for e in chosen for run in e.runs]
 
@@ -222,8 +222,8 @@ def largest(
 
 
 def _winner(
-  runs: Sequence[report.Run],
-) -> tuple[tuple[report.Run, ...], bool]:
+  runs: Sequence[runs.Record],
+) -> tuple[tuple[runs.Record, ...], bool]:
   settings = {}
   for run in runs:
     flat = _flat(run)
@@ -247,21 +247,20 @@ def _winner(
   return best, bool(complete)
 
 
-def _candidate(runs: Sequence[report.Run]) -> selection.Candidate:
+def _candidate(runs: Sequence[runs.Record]) -> selection.Candidate:
   return selection.Candidate(
     {}, {str(run.path): run.best for run in runs}, len(runs)
   )
 
 
-def _flat(run: report.Run) -> dict[str, Any]:
-  own = traverse_util.flatten_dict(dict(run.config), sep='.')
-  return {**run_folder.BEFORE, **own}
+def _flat(run: runs.Record) -> dict[str, Any]:
+  return traverse_util.flatten_dict(run.config.to_dict(), sep='.')
 
 
-def _defining(run: report.Run) -> dict[str, Any]:
+def _defining(run: runs.Record) -> dict[str, Any]:
   """Returns the fields that make a run another experiment."""
   fields = _flat(run)
-  skip = ['seed', 'environment.', *_FREE, *selection.TUNED]
+  skip = ['seed', *_FREE, *selection.TUNED]
   if fields['data.name'] != 'nlgp':
     skip.append('data.nlgp.')
   if fields['data.augment'] != 'fast_autoaugment':

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lconv_jax import errors, figures, locality
+from lconv_jax import errors, figures, locality, report
 from lconv_jax.figures import style
 from lconv_jax.figures.filters import describe
 from lconv_jax.paper import captions, experiments
@@ -67,7 +67,7 @@ def draw(
     list(found.values()), experiments.COMPARED, 'first-layer filters'
   )
   runs = {kind: e.runs[0] for kind, e in found.items()}
-  filters = {kind: run.filters for kind, run in runs.items()}
+  filters = {kind: report.filters(run) for kind, run in runs.items()}
   shape = tuple(next(iter(runs.values())).done['image_shape'])
   rows, cols = (8, 8) if len(kinds) == 1 else (6, 3)
   notes = [
@@ -144,6 +144,8 @@ def _best(chosen: Sequence[Experiment], kind: Kind) -> Experiment:
   )
   experiments.agree(own, (), str(kind))
   (e,) = own
-  if e.runs[0].filters is None:
-    raise errors.UsageError(f'{e.runs[0].path}: {e.runs[0].why_no_filters}')
+  try:
+    report.filters(e.runs[0])
+  except errors.UsageError as error:
+    raise errors.UsageError(f'{e.runs[0].path}: {error}') from error
   return e

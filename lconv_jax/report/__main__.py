@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, report
+from lconv_jax import errors, report, runs
 
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace, command: str) -> None:
   data = report.data_titles(args.data)
-  runs = [report.read(path) for path in args.runs]
-  rows = [report.row(run) for run in runs]
+  shown = [runs.read(path) for path in args.runs]
+  rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
   print(report.text(rows), _NOTE, sep='\n\n', end='\n\n')
   for path in filter(None, (args.csv, args.markdown)):
@@ -60,8 +60,8 @@ def _report(args: argparse.Namespace, command: str) -> None:
     table = report.markdown(rows)
     pathlib.Path(args.markdown).write_text(table, encoding='utf-8')
     print(f'wrote {args.markdown}')
-  out = args.out or runs[0].path
-  print(*report.draw(runs, out, command, data), sep='\n')
+  out = args.out or shown[0].path
+  print(*report.draw(shown, out, command, data), sep='\n')
 
 
 if __name__ == '__main__':

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from lconv_jax import errors
-from lconv_jax.report.names import machine, method
-from lconv_jax.report.runs import Run
+from lconv_jax import errors, runs
+from lconv_jax.report.names import epochs, machine, method
 
 # What the data sets are called.
 DATA = {
@@ -17,7 +16,7 @@ DATA = {
 
 def caption(
   about: Sequence[str],
-  runs: Sequence[Run],
+  shown: Sequence[runs.Record],
   command: str | None = None,
   data: Mapping[str, str] = DATA,
 ) -> str:
@@ -25,22 +24,21 @@ def caption(
 
   Args:
     about: what a reader must know, a sentence or more each.
-    runs: those shown, which are listed with where they come from.
+    shown: the runs, which are listed with where they come from.
     command: what drew it; None: the runs' own.
     data: what to call data sets, where that is not in `DATA`.
   """
   lines = [*filter(None, about)]
-  if runs:
-    fields = [run.config['data'] for run in runs]
-    names = [data_title(f['name'], data) for f in fields]
-    # Younger than the oldest runs.
-    kinds = [f.get('augment', 'unknown') for f in fields]
+  if shown:
+    fields = [run.config.data for run in shown]
+    names = [data_title(f.name, data) for f in fields]
+    kinds = [f.augment for f in fields]
     lines.append(f'Data: {_each(names)}; augmentation: {_each(kinds)}.')
   if command:
     lines += ['Drawn by:', f'  {command}']
-  if runs:
+  if shown:
     lines.append('Runs:')
-    lines += [line for run in runs for line in _run(run)]
+    lines += [line for run in shown for line in _run(run)]
   return '\n'.join(lines)
 
 
@@ -75,12 +73,12 @@ def _each(names: Sequence[str]) -> str:
   return ', '.join(dict.fromkeys(names))
 
 
-def _run(run: Run) -> list[str]:
-  alpha = run.config['model']['base_channels']
+def _run(run: runs.Record) -> list[str]:
+  alpha = run.config.model.base_channels
   commit = run.environment.get('commit', 'unknown')
   where = machine(run.environment) or 'machine unknown'
   return [
     f'  {run.path}: {method(run.config)}, α = {alpha}, epochs: '
-    f'{run.epochs}, seed {run.config["seed"]}, commit {commit}, {where}',
+    f'{epochs(run)}, seed {run.config.seed}, commit {commit}, {where}',
     f'    {run.environment.get("command", "command unknown")}',
   ]

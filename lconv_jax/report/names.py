@@ -4,52 +4,60 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lconv_jax import models
-from lconv_jax.report.runs import Run
+import ml_collections
+
+from lconv_jax import models, runs
 
 
-def method(config: Mapping[str, Any]) -> str:
+def method(config: ml_collections.ConfigDict) -> str:
   """Returns the name of a config's method: 'S-FC β-LASSO β=50 λ=1e-5'.
 
   Args:
-    config: as in config.json; only what differs from the defaults of plain
-      SGD is named.
+    config: of a run; only what differs from the defaults of plain SGD is named.
   """
-  model, o = config['model'], config['optim']
-  words = [models.TITLES.get(model['name'], model['name'])]
-  if o['name'] == 'beta_lasso':
-    words += ['β-LASSO', f'β={_short(o["beta"])}', f'λ={_short(o["l1_conv"])}']
-    if o['l1_fc'] != o['l1_conv']:
-      words[-1] += f'/{_short(o["l1_fc"])}'  # convolutional / fc layers
+  model, o = config.model, config.optim
+  words = [models.TITLES.get(model.name, model.name)]
+  if o.name == 'beta_lasso':
+    words += ['β-LASSO', f'β={_short(o.beta)}', f'λ={_short(o.l1_conv)}']
+    if o.l1_fc != o.l1_conv:
+      words[-1] += f'/{_short(o.l1_fc)}'  # convolutional / fc layers
   else:
-    words += [o['name'].upper()]
-  # Fields that are younger than the oldest runs.
-  if model.get('kernel_size'):
-    words[0] += f' k={model["kernel_size"]}'
-  if model.get('local_norm') == 'unit':
+    words += [o.name.upper()]
+  if model.kernel_size:
+    words[0] += f' k={model.kernel_size}'
+  if model.local_norm == 'unit':
     words[0] += ' bn=unit'
-  if source := config.get('train', {}).get('init_from'):
+  if source := config.train.init_from:
     words[0] += f' from {pathlib.Path(source).name}'
   for name, value, default in (
-    ('lr', o['lr'], 0.1),
-    ('momentum', o['momentum'], 0),
-    ('wd', o['weight_decay'], 0),
-    ('dropout', model['dropout'], 0),
+    ('lr', o.lr, 0.1),
+    ('momentum', o.momentum, 0),
+    ('wd', o.weight_decay, 0),
+    ('dropout', model.dropout, 0),
   ):
     if value != default:
       words.append(f'{name}={_short(value)}')
   return ' '.join(words)
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
-  """Returns a name for each run: its method, and its folder where it must."""
-  names = [method(run.config) for run in runs]
+def labels(shown: Sequence[runs.Record]) -> list[str]:
+  """Returns a name for each run: its method, and its folder if need be."""
+  names = [method(run.config) for run in shown]
   if len(set(names)) == len(names):
     return names
   return [
     f'{name} ({run.path.resolve().name})'
-    for name, run in zip(names, runs, strict=True)
+    for name, run in zip(names, shown, strict=True)
   ]
+
+
+def epochs(run: runs.Record) -> int | str:
+  """Returns how many epochs a run trained, or '12 of 400, unfinished'."""
+  count = run.config.train.epochs
+  if run.done:
+    return count
+  last = run.metrics[-1]['epoch'] if run.metrics else 0
+  return f'{last:g} of {count}, unfinished'
 
 
 def machine(environment: Mapping[str, Any]) -> str | None:

@@ -3,10 +3,10 @@
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from lconv_jax import figures, locality
+from lconv_jax import errors, figures, locality, runs
 from lconv_jax.report.captions import DATA, caption
+from lconv_jax.report.first_layer import filters
 from lconv_jax.report.names import labels
-from lconv_jax.report.runs import Run
 
 _FILTERS = (
   'First-layer filters of the nets with the best validation accuracy, drawn at '
@@ -23,7 +23,7 @@ _CURVES = (
 
 
 def draw(
-  runs: Sequence[Run],
+  all_runs: Sequence[runs.Record],
   out: str | pathlib.Path,
   command: str | None = None,
   data: Mapping[str, str] = DATA,
@@ -31,7 +31,7 @@ def draw(
   """Writes filters and curves of runs, and captions, to a folder.
 
   Args:
-    runs: filters of those whose images have another shape than the first
+    all_runs: filters of those whose images have another shape than the first
       one's are left out.
     out: the folder.
     command: as `caption` takes it.
@@ -41,30 +41,31 @@ def draw(
     A line for each figure written and for each run left out of one.
   """
   out = pathlib.Path(out)
-  names = labels(runs)
-  lines, shown, image = [], [], None
-  for label, run in zip(names, runs, strict=True):
-    why = run.why_no_filters
-    if run.filters is not None:
+  names = labels(all_runs)
+  lines, columns, shown, image = [], [], [], None
+  for label, run in zip(names, all_runs, strict=True):
+    try:
+      column = label, filters(run)
       shape = tuple(run.done['image_shape'])
       image = image or shape
       if shape != image:
-        why = f'its images are {shape}, others {image}'
-    if why:
-      lines.append(f'no filters of {run.path}: {why}')
+        raise errors.UsageError(f'its images are {shape}, others {image}')
+    except (errors.UsageError, OSError) as e:
+      lines.append(f'no filters of {run.path}: {errors.one_line(e)}')
     else:
-      shown.append((label, run))
+      columns.append(column)
+      shown.append(run)
   written = []
   if shown:
     written += figures.first_layer_filters(
-      [(label, run.filters) for label, run in shown],
+      columns,
       image,
       out / 'filters.png',
-      caption=caption(_FILTERS, [run for _, run in shown], command, data),
+      caption=caption(_FILTERS, shown, command, data),
     )
   written += figures.curves(
-    [(label, run.metrics) for label, run in zip(names, runs, strict=True)],
+    [(label, run.metrics) for label, run in zip(names, all_runs, strict=True)],
     out / 'curves.png',
-    caption=caption(_CURVES, runs, command, data),
+    caption=caption(_CURVES, all_runs, command, data),
   )
   return lines + [f'wrote {path}' for path in written]

@@ -4,8 +4,8 @@ import csv
 import pathlib
 from collections.abc import Sequence
 
-from lconv_jax.report.names import machine, method
-from lconv_jax.report.runs import Run
+from lconv_jax import runs
+from lconv_jax.report.names import epochs, machine, method
 
 # What a cell of the table may hold; None: not known.
 Cell = str | int | float | None
@@ -26,7 +26,7 @@ _SHOWN = (
 )
 
 
-def row(run: Run) -> Row:
+def row(run: runs.Record) -> Row:
   """Returns a run's line of the table: raw numbers by column."""
   best, done = run.best, run.done or {}
   shares = {
@@ -42,8 +42,8 @@ def row(run: Run) -> Row:
   environment = run.environment
   return {
     'method': method(run.config),
-    'α': run.config['model']['base_channels'],
-    'epochs': run.epochs,
+    'α': run.config.model.base_channels,
+    'epochs': epochs(run),
     'test (%)': _percent(best.get('test/accuracy')),
     'validation (%)': _percent(best.get('validation/accuracy')),
     # Over its epoch, on augmented images.
@@ -55,9 +55,9 @@ def row(run: Run) -> Row:
     'first layer (%)': _percent(next(iter(shares.values()), None)),
     'local (%)': _percent(local.get('local_of_all')),
     'spread (px)': local.get('spread'),
-    'data': run.config['data']['name'],
-    'augment': run.config['data'].get('augment'),
-    'seed': run.config['seed'],
+    'data': run.config.data.name,
+    'augment': run.config.data.augment,
+    'seed': run.config.seed,
     'seconds': last.get('seconds'),  # since the run began
     'machine': machine(environment),
     'jax': environment.get('jax'),

@@ -18,7 +18,8 @@ import ml_collections
 from flax import traverse_util
 
 from lconv_jax import errors
-from lconv_jax.runs import checkpoint, interrupt
+from lconv_jax.runs import checkpoint, interrupt, record
+from lconv_jax.runs.record import done, read_json
 
 LOCK = '.lock'
 ERROR = 'error.txt'  # why a run stopped that did not reach its end
@@ -29,16 +30,6 @@ FREE = (
   'train.log_locality',
   'train.profile',
 )
-# What runs did before there were these fields.
-BEFORE = {
-  'model.kernel_size': 0,
-  'model.local_norm': 'channel',
-  'train.init_from': '',
-  'data.crop': 4,
-  'data.flip': True,
-  'data.normalise': True,
-  'train.sync_batch_norm': True,
-}
 # And these when it is only evaluated.
 FREE_IN_EVALUATION = (
   'train.',
@@ -152,7 +143,7 @@ def agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
     )
   before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
   free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
-  before = {**BEFORE, **before}
+  before = {**record.YOUNGER, **before}
   differ = [
     f'{k}={before[k]!r}, now {now.get(k)!r}'
     for k in sorted(before)
@@ -163,20 +154,6 @@ def agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
       f'{folder} holds a run of another config ({"; ".join(differ)}): choose '
       'another --workdir, or repeat its settings to continue it.'
     )
-
-
-def done(folder: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the final numbers of a finished run, None before it is one."""
-  content = read_json(folder / 'done.json') or {}
-  return content if content.get('best') else None
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any] | None:
-  """Returns a JSON file's content; None if it is missing or cut short."""
-  try:
-    return json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-    return None
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:

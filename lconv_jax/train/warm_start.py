@@ -6,10 +6,8 @@ from typing import Any
 import ml_collections
 from jaxtyping import PyTree
 
-from lconv_jax import errors, models
+from lconv_jax import errors, models, runs
 from lconv_jax.models import embed
-from lconv_jax.runs import checkpoint
-from lconv_jax.runs import folder as run
 
 
 def load(
@@ -31,62 +29,41 @@ def load(
   Raises:
     UsageError: there is no such run, or its net is another one.
   """
-  folder = pathlib.Path(config.train.init_from).expanduser().absolute()
   try:
-    target = config.model.copy_and_resolve_references()
-    target.dropout = 0.0  # is no part of the net's parameters
-    source = _model(folder, like=target)
-    modules = [
-      models.build(m, image_shape, num_classes) for m in (source, target)
-    ]
-    variables = checkpoint.load_net(folder)
-    if source == target:
-      return embed.fitting(variables, modules[0], image_shape)
-    if not all(isinstance(m, models.Net) and m.stages for m in modules):
+    source = runs.read(_folder(config.train.init_from))
+    was, variables = runs.load_net(source, image_shape, num_classes)
+    model = config.model.copy_and_resolve_references()
+    model.dropout = 0.0  # is not part of a trained net
+    becomes = models.build(model, image_shape, num_classes)
+    if was == becomes:
+      return variables
+    if not all(isinstance(m, models.Net) and m.stages for m in (was, becomes)):
       a, b = (
         f'{models.TITLES[m.name]} with α = {m.base_channels}'
-        for m in (source, target)
+        for m in (source.config.model, model)
       )
       raise errors.UsageError(
         f'{a} cannot become {b}: only S- and D-nets are embedded in one '
         'another.'
       )
-    return embed.embed(variables, *modules, image_shape)
+    return embed.embed(variables, was, becomes, image_shape)
   except errors.UsageError as e:
     where = f'config.train.init_from={config.train.init_from}'
     raise errors.UsageError(f'{where}: {e}') from e
 
 
 def describe(folder: str | pathlib.Path) -> dict[str, Any]:
-  """Returns what a result needs beside it that began with another run's net."""
-  folder = pathlib.Path(folder).expanduser().absolute()
-  finished = run.done(folder) or {}
-  config = run.read_json(folder / 'config.json') or {}
-  environment = finished.get('environment') or config.get('environment', {})
+  """Returns what stands beside a result that began with another run's net."""
+  run = runs.read(_folder(folder))
+  best = run.done['best'] if run.done else {}
   return {
-    'run': str(folder),
-    'finished': bool(finished),
-    'epoch': finished.get('best', {}).get('epoch'),
-    'test/accuracy': finished.get('best', {}).get('test/accuracy'),
-    'commit': environment.get('commit'),
+    'run': str(run.path),
+    'finished': bool(run.done),
+    'epoch': best.get('epoch'),
+    'test/accuracy': best.get('test/accuracy'),
+    'commit': run.environment.get('commit'),
   }
 
 
-def _model(
-  folder: pathlib.Path, like: ml_collections.ConfigDict
-) -> ml_collections.ConfigDict:
-  """Returns `config.model` of a run; fields it has not got are as in `like`."""
-  found = run.read_json(folder / 'config.json')
-  fields = found.get('model') if isinstance(found, dict) else None
-  if not isinstance(fields, dict):
-    raise errors.UsageError(
-      'it is no run folder, or has no config.json that can be read; give a '
-      'folder that main.py got as --workdir.'
-    )
-  model = like.copy_and_resolve_references()
-  try:
-    model.update({k: v for k, v in fields.items() if k in like})
-  except TypeError as e:
-    raise errors.UsageError(f'its config.json is damaged ({e}).') from e
-  model.dropout = 0.0
-  return model
+def _folder(path: str | pathlib.Path) -> pathlib.Path:
+  return pathlib.Path(path).expanduser().absolute()

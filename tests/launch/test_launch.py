@@ -15,6 +15,7 @@ from launch import point, select, status, sweep, together
 from launch.status import State
 from lconv_jax import runs
 from lconv_jax.runs import folder
+from tests import fake_runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 GRID = """
@@ -259,9 +260,8 @@ def test_winners_are_chosen_by_mean_validation_of_complete_points(tmp_path):
 def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   sweep.claim(tmp_path, sweep.expand('learning_rate'))
   begun = tmp_path / names(tmp_path)[0]
-  begun.mkdir()
   assert status.read(begun).state is State.WAITING
-  runs.write_json(begun / 'config.json', {'train': {'epochs': 8}})
+  fake_runs.write(begun, finished=False, measured=0, train__epochs=8)
   rows = [
     {'epoch': e, 'step': e, 'seconds': 10.0 * e, 'validation/accuracy': v}
     for e, v in ((1.0, 0.5), (2.0, 0.7), (3.0, 0.6))
@@ -280,3 +280,10 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   folder.write_error(begun, ValueError('no luck'))
   status.main([str(tmp_path)])
   assert 'lr=0.01,seed=0: no luck' in capsys.readouterr().out
+
+
+def test_a_point_whose_config_is_damaged_has_failed(tmp_path):
+  folder = fake_runs.write(tmp_path / 'a')
+  (folder / 'config.json').write_text('{"seed": ')
+  found = status.read(folder)
+  assert found.state is State.FAILED and 'is damaged' in found.error

@@ -10,14 +10,14 @@ import scipy.signal
 import scipy.stats
 from flax import linen as nn
 
-from lconv_jax import errors, locality, report, train
+from lconv_jax import errors, locality, report, runs, train
 from lconv_jax.conv import windows
 from lconv_jax.locality import __main__ as command
 from lconv_jax.locality import compare
 from lconv_jax.models import embed
 from lconv_jax.runs import checkpoint
 from lconv_jax.train import check
-from tests import small
+from tests import fake_runs, small
 
 
 def one(image):
@@ -773,7 +773,7 @@ def test_a_net_with_windows_has_no_locality_to_log(tmp_path):
 def kernels():
   """The first layers of the runs in `folders`."""
   return {
-    'fc': noise(40, (64,)).T,
+    'fc': noise(32, (64,)).T,
     'local': noise(4, (4, 2, 9, 9, 1)).reshape(4, 4, 2, 9, 9, 1),
     'conv': noise(2, (9, 9, 1)),
     'young': None,
@@ -787,19 +787,17 @@ def folders(tmp_path, monkeypatch, kernels):
     folder = tmp_path / name
     folder.mkdir()
     net = 's_fc' if kernel is None else f's_{name}'
-    config = small.config(**{'model.name': net}).to_dict()
-    (folder / 'config.json').write_text(json.dumps(config))
+    config = small.config(**{'model.name': net, 'model.base_channels': 2})
+    (folder / 'config.json').write_text(config.to_json())
     if kernel is not None:
       done = {'best': {'epoch': 1}, 'image_shape': [8, 8, 1], 'weights': {}}
       (folder / 'done.json').write_text(json.dumps(done))
 
-  def load_params(path, which='best'):
-    return {
-      'fc1': {'kernel': np.ones((2, 2))},
-      'conv1': {'kernel': kernels[path.name]},
-    }
+  def load_net(path, which='best'):
+    model = runs.read(path).config.model
+    return fake_runs.variables(model, kernels[path.name], (8, 8, 1))
 
-  monkeypatch.setattr(checkpoint, 'load_params', load_params)
+  monkeypatch.setattr(checkpoint, 'load_net', load_net)
   return tmp_path
 
 
@@ -821,20 +819,20 @@ def test_the_command_prints_tables_and_draws(folders, capsys):
     assert (out / f'locality.{suffix}').stat().st_size > 1000
   caption = (out / 'locality.txt').read_text(encoding='utf-8')
   assert f'  python -m lconv_jax.locality {folders / "fc"} ' in caption
-  runs = [re.search(rf'^  .*/{name}: S-', caption, re.M) for name in names]
-  assert [bool(run) for run in runs] == [True, True, True, False]
+  listed = [re.search(rf'^  .*/{name}: S-', caption, re.M) for name in names]
+  assert list(map(bool, listed)) == [True, True, True, False]
   assert 'energy in the best window of 3 x 3 (%)' in printed
   assert len({len(s) for s in printed.split('\n\n')[1].splitlines()}) == 1
   with open(out / 'table.csv', encoding='utf-8') as f:
     fc, local, conv = csv.DictReader(f)
   assert fc['method'].startswith('S-FC β-LASSO')
-  assert [row['filters'] for row in (fc, local, conv)] == ['40', '32', '32']
-  assert [row['counted'] for row in (fc, local, conv)] == ['40', '32', '32']
+  assert [row['filters'] for row in (fc, local, conv)] == ['32', '32', '32']
+  assert [row['counted'] for row in (fc, local, conv)] == ['32', '32', '32']
   assert fc['ipr_z'] == ''
   assert float(fc['spread_ratio']) == pytest.approx(1, abs=0.1)
   assert f'{float(fc["spread"]):.3g}' in printed
   (share,) = re.findall(r'window of 3 x 3.*\n(.*)', printed)
-  filters = report.read(folders / 'fc').filters
+  filters = report.filters(runs.read(folders / 'fc'))
   want = locality.summary(locality.measure(filters, window=3)).window_share
   assert share.split()[-5:-2] == [
     f'{100 * want.value:.3g}', f'{100 * want.null_mean:.3g}',
@@ -864,11 +862,11 @@ def test_shares_are_of_all_filters_and_of_those_with_weights(
   folders, kernels, capsys
 ):
   corner = box(5, at=(0, 0), shape=(8, 8)).reshape(-1, 1) > 0
-  kernels['fc'][:, :10] *= corner
-  kernels['fc'][:, 10:] *= np.eye(1, 64).T
+  kernels['fc'][:, :8] *= corner
+  kernels['fc'][:, 8:] *= np.eye(1, 64).T
   assert command.main([str(folders / 'fc'), f'--out={folders}']) == 0
   _, row, *_ = capsys.readouterr().out.splitlines()
-  assert row.split()[-5:-1] == ['40', '10', '25', '100']
+  assert row.split()[-5:-1] == ['32', '8', '25', '100']
 
 
 def test_weights_that_are_not_finite_are_an_error(folders, kernels, capsys):
@@ -883,12 +881,11 @@ def test_numbers_out_of_range_are_usage(folders):
       command.main([str(folders / 'fc'), *argv])
 
 
-def test_layers_with_windows_are_measured_as_dense_ones(folders):
+def test_layers_with_windows_are_measured_as_dense_ones(folders, kernels):
   (local,), _ = command._layers([str(folders / 'local')], 9, 0)
   (conv,), _ = command._layers([str(folders / 'conv')], 9, 0)
   for layer, wide in ((local, False), (conv, True)):
-    kernel = checkpoint.load_params(folders / ('conv' if wide else 'local'))
-    kernel = kernel['conv1']['kernel']
+    kernel = kernels['conv' if wide else 'local']
     x = noise(3, (8, 8, 1))
     w = windows.window((8, 8), (9, 9), 2)
     padded = np.pad(x, ((0, 0), *w.padding, (0, 0)))
@@ -910,4 +907,4 @@ def test_the_command_without_any_filters_is_an_error(folders, capsys):
   assert captured.err.startswith('error: no filters of')
   assert captured.err.count('\n') == 1
   assert command.main([str(folders)]) == 2
-  assert 'no run folder' in capsys.readouterr().err
+  assert 'not a run folder' in capsys.readouterr().err

@@ -159,7 +159,7 @@ def fails(capsys, *argv):
 
 
 def test_bad_input_is_one_sentence(s_fc, tmp_path, capsys):
-  assert 'no run folder' in fails(capsys, tmp_path)
+  assert 'not a run folder' in fails(capsys, tmp_path)
   assert 'delta=1.0' in fails(capsys, s_fc, '--delta=1')
   assert 'tolerance=-0.5' in fails(capsys, s_fc, '--tolerance=-0.5')
   begun = tmp_path / 'begun'

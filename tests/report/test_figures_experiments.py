@@ -23,7 +23,7 @@ def test_runs_are_found_once_wherever_they_are(tmp_path):
   assert [run.path for run in paper.find([tmp_path])[0]] == [b, a]
   assert [run.path for run in paper.find([a, tmp_path])[0]] == [a, b]
   for path in (tmp_path / 'empty', tmp_path / 'nowhere'):
-    with pytest.raises(errors.UsageError, match='no run folder and holds none'):
+    with pytest.raises(errors.UsageError, match='not a run folder and holds'):
       paper.find([tmp_path, path])
 
 

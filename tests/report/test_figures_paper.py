@@ -16,9 +16,10 @@ from tests import fake_runs
 # Numbers of the paper as they were noted, outside of the repository.
 NOTES = pathlib.Path(__file__).parents[3] / 'shared' / 'PAPER.md'
 RNG = np.random.default_rng(0)
-DENSE = RNG.normal(size=(3072, 70)).astype(np.float32)
-LOCAL = RNG.normal(size=(16, 16, 1, 9, 9, 3)).astype(np.float32)
-CONV = RNG.normal(size=(5, 9, 9, 3)).astype(np.float32)
+# First layers of α = 2.
+DENSE = RNG.normal(size=(3072, 512)).astype(np.float32)
+LOCAL = RNG.normal(size=(16, 16, 2, 9, 9, 3)).astype(np.float32)
+CONV = RNG.normal(size=(2, 9, 9, 3)).astype(np.float32)
 SPARSE = DENSE * (RNG.random(DENSE.shape) < 0.01)
 
 
@@ -250,7 +251,7 @@ def test_too_many_panels_are_refused(tmp_path, drawn):
 
 
 def filter_runs(root):
-  net(root, 's_fc', 1, 0.9, kernel=SPARSE)  # a smaller α
+  net(root, 's_fc', 1, 0.9, kernel=SPARSE[:, ::2])  # a smaller α
   net(root, 's_fc', 2, 0.4, kernel=DENSE)
   lasso = {'choices': 'beta_lasso', 'kernel': SPARSE}
   net(root, 's_fc', 2, 0.4, **lasso)
@@ -276,7 +277,7 @@ def test_filters_of_the_paper_side_by_side(tmp_path, drawn):
   for words in (
     'seed 0', 'at least 20 non-zero', 'at their place in the image',
     'S-FC by SGD (α = 2): 100 % non-zero',
-    'S-FC by β-LASSO (α = 2, β = 50): ', '70 of 70 filters', 'figure 4',
+    'S-FC by β-LASSO (α = 2, β = 50): ', '512 of 512 filters', 'figure 4',
     's_fc_2_2',
   ):  # fmt: skip
     assert words in caption
@@ -300,17 +301,18 @@ def test_the_filters_drawn_are_the_layers(
   (ax,) = fig.axes
   mosaic = ax.images[0].get_array()
   assert mosaic.shape == (8 * 33 + 1, 8 * 33 + 1, 3)
-  painted = [
-    0.5 + f / (2 * np.abs(f).max()) for f in kernel.T.reshape(-1, 32, 32, 3)
-  ]
+  painted = np.stack(
+    [0.5 + f / (2 * np.abs(f).max()) for f in kernel.T.reshape(-1, 32, 32, 3)]
+  )
   cells = [
     mosaic[33 * y + 1 : 33 * y + 33, 33 * x + 1 : 33 * x + 33]
     for y, x in np.ndindex(8, 8)
   ]
-  found = [
-    [i for i, f in enumerate(painted) if np.allclose(f, cell)] for cell in cells
+  units = [
+    int(unit)
+    for cell in cells
+    for (unit,) in np.nonzero(np.all(np.abs(painted - cell) < 1e-6, (1, 2, 3)))
   ]
-  units = [unit for (unit,) in found]
   assert len(set(units)) == 64 and units != sorted(units)
 
 
@@ -319,7 +321,7 @@ def test_filters_of_conv_nets_fill_no_empty_rows(tmp_path, drawn):
   draw('filters_conv', tmp_path)
   ((fig, caption),) = drawn
   assert fig.axes[0].images[0].get_array().shape == (11, 81, 3)
-  assert '5 of 5 filters' in caption and 'not in the paper' in caption
+  assert '2 of 2 filters' in caption and 'not in the paper' in caption
 
 
 def test_missing_filters_are_named(tmp_path, drawn):
@@ -654,7 +656,7 @@ def test_one_bad_run_does_not_keep_the_others_from_being_shown(
   left_out = captured.err.splitlines()
   assert len(left_out) == 4 and all(s[:10] == 'left out: ' for s in left_out)
   for words in (
-    'is no run folder', 'foo is no net of this version',
+    'config.json is damaged', 'foo is no net of this version',
     'has not measured anything yet', 'has no validation/accuracy',
   ):  # fmt: skip
     assert words in captured.err
@@ -667,7 +669,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, capsys):
   for args, words in (
     (['filter', runs], 'Did you mean filters'),
     (['accuracy'], 'is made of runs'),
-    (['accuracy', str(tmp_path / 'x')], 'is no run folder and holds none'),
+    (['accuracy', str(tmp_path / 'x')], 'is not a run folder and holds'),
     (['accuracy', runs], 'these runs are of cifar10, svhn_cropped; choose by'),
     (['accuracy', runs, '--only=x'], 'must be FIELD=VALUE'),
     (['accuracy', runs, '--only=data.name=mnist'], 'No run has data.name'),

@@ -1,4 +1,5 @@
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from lconv_jax.models import embed
 from lconv_jax.runs import checkpoint, interrupt
 from lconv_jax.train import run as train
 from lconv_jax.train import warm_start
+from tests import fake_runs
 
 SHAPE = (32, 32, 1)
 
@@ -97,24 +99,35 @@ def test_another_net_is_refused(name, fields, message, conv_run, tmp_path):
     train.train_and_evaluate(c, tmp_path)
 
 
-@pytest.mark.parametrize(
-  ('content', 'message'),
-  [
-    (None, 'is no run folder'),
-    ('{', 'is no run folder'),
-    ('{"model": 3}', 'is no run folder'),
-    ('{"model": {"name": 5}}', 'config.json is damaged'),
-    ('{"model": {"name": "x"}}', "config.model.name='x' does not exist"),
-    ('{"model": {"name": "s_fc"}}', 'holds no checkpoint'),
-  ],
-)
-def test_a_folder_that_holds_no_run_is_refused(content, message, tmp_path):
-  if content:
-    (tmp_path / 'config.json').write_text(content)
-  for source in (tmp_path, tmp_path / 'config.json')[: 2 if content else 1]:
+def test_a_run_older_than_local_norm_is_embedded_in_a_unit_net(
+  conv_run, tmp_path
+):
+  shutil.copytree(conv_run, tmp_path / 'old')
+  path = tmp_path / 'old' / 'config.json'
+  old = json.loads(path.read_text())
+  del old['model']['local_norm'], old['model']['kernel_size']
+  path.write_text(json.dumps(old))
+  unit = {'model.local_norm': 'unit'}
+  got, want = (
+    warm_start.load(
+      config('s_local', **unit, **{'train.init_from': str(source)}), SHAPE, 2
+    )
+    for source in (tmp_path / 'old', conv_run)
+  )
+  jax.tree.map(np.testing.assert_array_equal, got, want)
+  assert want['params']['conv1_bn']['scale'].shape == (16, 16, 1)
+
+
+def test_a_folder_that_holds_no_run_is_refused(conv_run, tmp_path):
+  empty = tmp_path / 'empty'
+  fake_runs.write(tmp_path / 'no_net', model__name='s_fc')
+  for source, message in (
+    (empty, 'is not a run folder'),
+    (conv_run / 'config.json', 'is not a run folder'),
+    (tmp_path / 'no_net', 'holds no checkpoint'),
+  ):
     c = config('s_fc', **{'train.init_from': str(source)})
-    expected = message if source == tmp_path else 'is no run folder'
-    with pytest.raises(errors.UsageError, match=f'init_from=.*{expected}'):
+    with pytest.raises(errors.UsageError, match=f'init_from=.*{message}'):
       warm_start.load(c, SHAPE, 2)
 
 
