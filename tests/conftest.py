@@ -1,10 +1,23 @@
 import os
+import pathlib
+import sys
 import tempfile
 
-# Before anything imports JAX or reads a cache: tests leave no trace.
-_scratch = tempfile.TemporaryDirectory(prefix='lconv_jax_tests_')
-os.environ['XDG_CACHE_HOME'] = _scratch.name
+# Before anything imports JAX or reads a cache: tests leave no trace. Workers
+# share what one of them has compiled.
+if 'PYTEST_XDIST_WORKER' not in os.environ:
+  _scratch = tempfile.TemporaryDirectory(prefix='lconv_jax_tests_')
+  os.environ['XDG_CACHE_HOME'] = _scratch.name
 os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['JAX_COMPILATION_CACHE_DIR'] = f'{os.environ["XDG_CACHE_HOME"]}/xla'
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+
+# Importing TensorFlow takes seconds, here and in every process of a test: those
+# that are about it ask for the fixture `tensorflow`.
+_HIDDEN = str(pathlib.Path(__file__).parent / 'without_tensorflow')
+_PATH = os.environ.get('PYTHONPATH')
+os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (_HIDDEN, _PATH)))
+sys.path.insert(0, _HIDDEN)
 
 from jaxtyping import install_import_hook  # noqa: E402
 
@@ -15,13 +28,25 @@ import pytest  # noqa: E402
 
 import lconv_jax  # noqa: E402, F401
 
-# The same small programs are compiled in many tests.
-jax.config.update('jax_compilation_cache_dir', f'{_scratch.name}/xla')
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-
 
 @pytest.fixture(scope='module', autouse=True)
 def compiled():
   """Compiled programs of other files only take memory."""
   yield
   jax.clear_caches()
+
+
+@pytest.fixture(scope='module')
+def tensorflow():
+  """Lets a file, and the processes that it starts, import TensorFlow."""
+  from lconv_jax.runs import metrics
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sys, 'path', [p for p in sys.path if p != _HIDDEN])
+    if _PATH:
+      patch.setenv('PYTHONPATH', _PATH)
+    else:
+      patch.delenv('PYTHONPATH')
+    metrics._summary_writer.cache_clear()
+    yield
+  metrics._summary_writer.cache_clear()

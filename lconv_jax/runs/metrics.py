@@ -1,10 +1,13 @@
-"""Metrics of a run as JSON lines and TensorBoard events."""
+"""Metrics of a run as JSON lines and, where possible, TensorBoard events."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
 from typing import Any
+
+from absl import logging
 
 from lconv_jax import errors, host_tensorflow
 
@@ -51,12 +54,11 @@ class Writer:
     self.rows.append(row)
     self._file.write(_line(row))
     self._file.flush()
+    # TensorFlow takes seconds to import; training has begun by now.
+    if self._events is None and (writer := _summary_writer()):
+      self._events = writer(str(self._folder))
     if self._events is None:
-      # TensorFlow takes seconds to import; training has begun by now.
-      host_tensorflow.load()
-      from clu import metric_writers
-
-      self._events = metric_writers.SummaryWriter(str(self._folder))
+      return
     scalars = {k: v for k, v in row.items() if k != 'step'}
     try:
       self._events.write_scalars(row['step'], scalars)
@@ -89,6 +91,23 @@ class Silent:
 
   def close(self) -> None:
     """Does nothing."""
+
+
+@functools.cache  # so that it warns once
+def _summary_writer() -> type | None:
+  """Returns clu's writer of events, or warns that something is missing."""
+  try:
+    host_tensorflow.load()
+    from clu import metric_writers
+  except ImportError as e:
+    logging.warning(
+      'There are no TensorBoard events (%s), only %s: for events, pip install '
+      "'lconv_jax[tensorboard]'.",
+      e,
+      FILE,
+    )
+    return None
+  return metric_writers.SummaryWriter
 
 
 def _line(row: dict[str, Any]) -> str:

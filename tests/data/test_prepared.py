@@ -17,6 +17,7 @@ SHARED = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 Manager = tfds.download.DownloadManager
 
 
+pytestmark = pytest.mark.usefixtures('tensorflow')
 TENSORFLOW = ('tensorflow', 'clu')
 READ = """
 from lconv_jax import data, errors

@@ -723,7 +723,6 @@ def test_a_run_logs_its_locality(logged):
   assert first['locality/spread'] != last['locality/spread']
   assert 0 <= last['locality/local_of_all'] <= 1
   assert last['locality/spread_ratio'] == pytest.approx(1, abs=0.2)
-  assert list((logged / 'alone').glob('events.*'))
 
 
 def test_a_run_ends_with_the_locality_of_its_best_net(logged):

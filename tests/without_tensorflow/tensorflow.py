@@ -1,0 +1,3 @@
+"""Stands in for TensorFlow, whose import takes seconds in every process."""
+
+raise ModuleNotFoundError("No module named 'tensorflow'", name='tensorflow')
