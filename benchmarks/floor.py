@@ -14,15 +14,10 @@ float32.
 import argparse
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import jax
-import jax.numpy as jnp
-from flax import linen as nn
+from typing import NamedTuple
 
 from configs import base
 from lconv_jax import models
-from lconv_jax.models import layers as models_layers
 
 NETS = (
   ('s_fc', 150),
@@ -65,7 +60,7 @@ def layers(
   """Returns the layers of a net for 10 classes of 32 × 32 × 3 images.
 
   Args:
-    name: one of `models.NAMES`.
+    name: one of `models.NETS`.
     alpha: base channels.
     batch: images a step.
     momentum: whether the update reads and writes a momentum as well.
@@ -74,41 +69,21 @@ def layers(
   model = base.base().model
   model.update({'name': name, 'base_channels': alpha})
   model.kernel_size = kernel_size
-  net = models.build(model, _IMAGE, _CLASSES)
-  found = []
-
-  def note(
-    call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext
-  ) -> Any:
-    y = call(*args, **kwargs)
-    if isinstance(context.module, models_layers.Conv | models_layers.Dense):
-      passes = 3 if found else 2  # the images need no gradient
-      found.append(
-        _layer(context.module, args[0].shape, y.shape, batch, passes, momentum)
-      )
-    return y
-
-  with nn.intercept_methods(note):
-    jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *_IMAGE)))
-  return found
+  return [
+    # The images need no gradient.
+    _layer(layer, batch, 3 if i else 2, momentum)
+    for i, layer in enumerate(models.describe(model, _IMAGE, _CLASSES).layers)
+  ]
 
 
 def _layer(
-  module: nn.Module,
-  x_shape: tuple[int, ...],
-  y_shape: tuple[int, ...],
-  batch: int,
-  passes: int,
-  momentum: bool,
+  layer: models.Layer, batch: int, passes: int, momentum: bool
 ) -> Layer:
-  x, y = math.prod(x_shape), math.prod(y_shape)  # of one example
-  if isinstance(module, models_layers.Dense):
-    weights, products, patches = x * y, x * y, 0
-  else:
-    window, positions = module.size**2 * x_shape[2], math.prod(y_shape[:2])
-    products = positions * window * module.features
-    weights = window * module.features if module.shared else products
-    patches = 0 if module.shared else positions * window
+  weights = layer.weights
+  x, y = math.prod(layer.inputs), math.prod(layer.outputs)  # of one example
+  window = math.prod(layer.kernel[-3:])
+  products = weights if layer.kind == 'dense' else y * window
+  patches = layer.window.count * window if layer.kind == 'local' else 0
   # Forward: x and w in, y out. Weights' gradient: x and dy in. Inputs'
   # gradient: dy and w in, dx out.
   moved = 2 * batch * (x + y) + weights
@@ -118,7 +93,7 @@ def _layer(
   # momentum.
   update = 4 * (6 if momentum else 4) * weights
   return Layer(
-    module.name,
+    layer.name,
     2 * passes * products * batch,
     moved * _BYTES + update,
     # Patches are written and read in every pass.
@@ -168,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('--batch', type=int, default=512)
   args = parser.parse_args(argv)
   for name, alpha in NETS:
-    print(f'{models.TITLES[name]}, α = {alpha}, batch {args.batch}: µs')
+    print(f'{models.NETS[name].title}, α = {alpha}, batch {args.batch}: µs')
     print(f'{"layer":>14}{"products":>10}{"fused":>10}{"im2col":>10}')
     found = layers(name, alpha, args.batch)
     floors = [seconds(layer, args.tflops, args.bandwidth) for layer in found]

@@ -144,7 +144,7 @@ def throughput(
 
 def _net(word: str) -> tuple[str, int]:
   name, _, alpha = word.partition(':')
-  if name not in models.NAMES or not alpha.isdecimal():
+  if name not in models.NETS or not alpha.isdecimal():
     raise argparse.ArgumentTypeError(f'{word!r} is no NET:α such as s_fc:1')
   return name, int(alpha)
 

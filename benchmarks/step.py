@@ -64,10 +64,12 @@ def ours(
     the first.
   """
   batch = len(data.labels)
-  net = models.build(c.model, data.images.shape[1:], 10, dtype, parallel.AXIS)
+  what = c.model, data.images.shape[1:], 10
+  net = models.build(*what, dtype, parallel.AXIS)
+  convolutional = models.describe(*what).convolutional
   p = program.Program(
     model=models.as_functions(net),
-    structure=optim.Structure.from_config(c, STEPS),
+    structure=optim.Structure.from_config(c, STEPS, convolutional),
     dtype=dtype,
     augment=pipeline,
     num_train=batch,

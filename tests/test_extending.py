@@ -124,7 +124,7 @@ def test_nets_train(copy, net):
     'm_fc': {
       'conv1': 1024 * 256, 'conv2': 256 * 128, 'fc1': 128 * 32, 'fc2': 64,
     },
-    'patches': {'conv1': 16 * 64, 'fc1': 128},
+    'patches': {'patches': 16 * 64, 'logits': 128},
   }[net]  # fmt: skip
 
 

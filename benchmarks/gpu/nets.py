@@ -29,7 +29,7 @@ def first_steps(dtype: str, size: cases.Size) -> cases.Results:
   return cases.attempt(
     {
       name: lambda name=name: _first_step(name, dtype, size)
-      for name in models.NAMES
+      for name in models.NETS
     }
   )
 

@@ -25,7 +25,7 @@ _SECONDS = 10.0  # that each candidate may take, in all
 class Net(NamedTuple):
   """What is trained."""
 
-  model: str  # one of `models.NAMES`
+  model: str  # one of `models.NETS`
   alpha: int
   choice: str  # of configs/base.py: the optimiser
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Integer, PyTree, UInt8
+from jaxtyping import Array, Float, Integer, UInt8
 
 from lconv_jax import models, runs
 from lconv_jax.data import dataset as data
@@ -35,20 +35,21 @@ def from_run(
     of_data.dir = data_dir
   dataset = data.load(of_data)
   shape = dataset.train.images.shape[1:]
-  module, net = runs.load_net(run, shape, dataset.num_classes)
+  net, variables = runs.load_net(run, shape, dataset.num_classes)
   mean, std = dataset.mean, dataset.std
   if not of_data.normalise:
     mean, std = np.zeros_like(mean), np.ones_like(std)
-  folded = fold.fold(**net, mean=mean, std=std)
-  return Classifier(module, net['params']), folded, dataset
+  folded = fold.fold(net, **variables, mean=mean, std=std)
+  return Classifier(net), folded, dataset
 
 
 class Classifier:
-  """Predictions of folded nets (see `mdl.fold`), in float32."""
+  """Predictions of folded nets (see `models.fold`), in float32."""
 
-  def __init__(self, module: nn.Module, params: PyTree) -> None:
-    """Takes a module and its params, or their shapes."""
-    self._module, self._params = module, params
+  def __init__(self, net: models.Description) -> None:
+    """Takes what says how to compute, whatever the weights are."""
+    self._net = net
+    self.chain = net.chain  # see `fold.balance`
 
     @jax.jit
     def predict(
@@ -57,13 +58,6 @@ class Classifier:
       return self._logits(folded, images).argmax(-1)
 
     self._predict = predict
-
-  @property
-  def chain(self) -> list[str]:
-    """Layers with ReLU and nothing else between them; see `fold.balance`."""
-    if isinstance(self._module, models.Net):
-      return list(models.kernels(self._params))
-    return []
 
   def predict(
     self, folded: fold.Folded, images: UInt8[np.ndarray, 'n h w c']
@@ -129,15 +123,11 @@ class Classifier:
     visit: Callable[[str, np.ndarray], np.ndarray],
   ) -> None:
     """Gives `visit` each layer's mean output without bias, takes its bias."""
-    biases = {
-      layer: np.zeros_like(leaves['bias'])
-      for layer, leaves in folded.items()
-      if layer != fold.NORMALISE
-    }
-    bare = {
-      layer: {**leaves, 'bias': biases[layer]} if layer in biases else leaves
-      for layer, leaves in folded.items()
-    }
+    # A layer ends with its batch norm, where the bias is added.
+    ends = {layer.norm or layer.name: layer.name for layer in self._net.layers}
+    bare = {layer: dict(leaves) for layer, leaves in folded.items()}
+    for layer in ends.values():
+      bare[layer]['bias'] = np.zeros_like(folded[layer]['bias'])
 
     def add_bias(
       call: Callable[..., jax.Array],
@@ -146,17 +136,13 @@ class Classifier:
       context: nn.module.InterceptorContext,
     ) -> jax.Array:
       y = call(*args, **kwargs)
-      layer = (context.module.name or '').removesuffix('_bn')
-      ends = isinstance(context.module, nn.BatchNorm) or (
-        layer in biases and f'{layer}_bn' not in self._params
-      )
-      if not ends or context.method_name != '__call__':
+      layer = ends.get(context.module.name)
+      if not layer or context.method_name != '__call__':
         return y
-      bias = biases[layer]
       if y.ndim == 2:  # dense layers have the batch first
         return y + visit(layer, np.asarray(y.mean(0)))
       # Convolutions have it last, and maybe one bias for all positions.
-      axes = (0, 1, 3) if bias.ndim == 1 else 3
+      axes = (0, 1, 3) if bare[layer]['bias'].ndim == 1 else 3
       return y + visit(layer, np.asarray(y.mean(axes)))[..., None]
 
     with nn.intercept_methods(add_bias):
@@ -165,7 +151,8 @@ class Classifier:
   def _logits(
     self, folded: fold.Folded, images: UInt8[Array, 'b h w c']
   ) -> Float[Array, 'b k']:
-    params, batch_stats = fold.unfold(folded, self._params)
+    params, batch_stats = fold.unfold(self._net, folded)
     pixels = folded[fold.NORMALISE]
     x = (jnp.float32(images) / 255 - pixels['mean']) / pixels['std']
-    return self._module.apply({'params': params, 'batch_stats': batch_stats}, x)
+    variables = {'params': params, 'batch_stats': batch_stats}
+    return self._net.module.apply(variables, x)

@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import ml_collections
+import rich.console
+import rich.table
 
 from lconv_jax import errors, models
 from lconv_jax.models import table
@@ -16,6 +17,8 @@ counted, as in the paper. s: image size, α: base channels, c: classes.
 what is built follows the strides. Sums with ≈ are the paper's. All formulas
 take s for a multiple of 16."""
 
+_WIDTH = 120  # columns, more than any row takes
+
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
@@ -26,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--table', action='store_true', help='print every layer of every net'
   )
   parser.add_argument(
-    '--model', nargs='+', choices=models.NAMES, default=models.NAMES,
-    metavar='NAME', help=f'only these: {", ".join(models.NAMES)}',
+    '--model', nargs='+', choices=models.NETS, default=models.NETS,
+    metavar='NAME', help=f'only these: {", ".join(models.NETS)}',
   )  # fmt: skip
   parser.add_argument(
     '--base_channels', type=errors.positive, help="α; default: the paper's"
@@ -40,22 +43,39 @@ def main(argv: Sequence[str] | None = None) -> int:
   if not args.table:
     parser.print_help()
     return 0
+  console = rich.console.Console(width=_WIDTH, highlight=False)
   for name in args.model:
-    alpha = args.base_channels or models.base_channels(name)
-    model = ml_collections.ConfigDict(
-      {
-        'name': name,
-        'base_channels': alpha,
-        'kernel_size': 0,
-        'local_norm': 'channel',
-        'dropout': 0.0,
-      }
-    )
-    rows = table.lines(model, args.image_size, args.num_classes)
-    print(f'{models.TITLES[name]}, α = {alpha}')
-    print(table.text(name, rows), end='\n\n')
+    net = models.NETS[name]
+    alpha = args.base_channels or net.base_channels
+    rows = table.lines(name, alpha, args.image_size, args.num_classes)
+    console.print(f'{net.title}, α = {alpha}')
+    console.print(_table(name, rows), end='\n\n')
   print(_NOTE)
   return 0
+
+
+def _table(name: str, rows: Sequence[table.Line]) -> rich.table.Table:
+  """Returns a net's layers beside the formulas of the paper."""
+  made = rich.table.Table(box=None, pad_edge=False)
+  paper = table.NUMBERS.get(models.NETS[name].family, 'paper')
+  for header in ('layer', 'output', 'weights', paper, '', ''):
+    right = header in ('weights', paper)
+    made.add_column(header, justify='right' if right else 'left')
+  for row in rows:
+    note, formula = '', row.paper
+    if right := table.BY_STRIDES.get((name, row.layer)):
+      note = f'≠ {right.text} by its strides'
+    elif formula and row.paper_weights != row.weights:
+      note = '' if formula.text.startswith('≈') else '≠'
+    made.add_row(
+      row.layer,
+      '×'.join(map(str, row.shape)),
+      f'{row.weights:,}',
+      f'{row.paper_weights:,.0f}' if formula else '–',
+      formula.text if formula else '',
+      note,
+    )
+  return made
 
 
 if __name__ == '__main__':

@@ -18,10 +18,11 @@ class Family(NamedTuple):
 
   stages: tuple[Stage, ...]
   hidden: int  # width of the hidden fully connected layer, in units of α
+  base_channels: int  # α of the paper's headline tables
 
 
 FAMILIES = {
-  's': Family((Stage(9, 1, 2),), hidden=24),
+  's': Family((Stage(9, 1, 2),), hidden=24, base_channels=150),
   'd': Family(
     (
       Stage(3, 1, 1),
@@ -34,6 +35,7 @@ FAMILIES = {
       Stage(3, 16, 2),
     ),
     hidden=64,
+    base_channels=15,
   ),
 }
 

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, PyTree
 
+from lconv_jax import errors
+from lconv_jax.models.description import Description
+from lconv_jax.models.layers import EPSILON
+
 NORMALISE = 'normalise'  # beside the layers
-_EPSILON = 1e-5  # flax.linen.BatchNorm's
 
 Folded = dict[str, dict[str, Any]]  # arrays, of NumPy or of JAX
 
 
 def fold(
+  net: Description,
   params: PyTree,
   batch_stats: PyTree,
   mean: Float[np.ndarray, ' c'],
@@ -26,56 +30,59 @@ def fold(
   """Returns the net that computes the same in evaluation, without batch norm.
 
   Args:
-    params: of `models.build`, arrays on the host: layers, each with its batch
-      norm under the name LAYER_bn, if it has one.
-    batch_stats: likewise.
+    net: says which batch norm follows which layer.
+    params: of the net, arrays on the host.
+    batch_stats: of the net, arrays on the host.
     mean: of the pixels in [0, 1].
-    std: likewise.
+    std: of the pixels in [0, 1].
 
   Returns:
     {layer: {kernel, bias}}, and {mean, std} as `NORMALISE`; float32.
+
+  Raises:
+    UsageError: a layer has neither batch norm nor a bias.
   """
   folded = {NORMALISE: {'mean': np.float32(mean), 'std': np.float32(std)}}
-  for layer, leaves in params.items():
-    if 'kernel' not in leaves:
-      continue
-    kernel = np.asarray(leaves['kernel'], np.float32)
-    if norm := params.get(f'{layer}_bn'):
-      norm = {k: np.float64(v) for k, v in norm.items()}
-      stats = {k: np.float64(v) for k, v in batch_stats[f'{layer}_bn'].items()}
-      scale = norm['scale'] / np.sqrt(stats['var'] + _EPSILON)
+  for layer in net.layers:
+    kernel = np.asarray(params[layer.name]['kernel'], np.float32)
+    if layer.norm:
+      norm = {k: np.float64(v) for k, v in params[layer.norm].items()}
+      stats = {k: np.float64(v) for k, v in batch_stats[layer.norm].items()}
+      scale = norm['scale'] / np.sqrt(stats['var'] + EPSILON)
       kernel = kernel * _outputs(np.float32(scale), kernel)
       bias = norm['bias'] - stats['mean'] * scale
-    else:
-      bias = leaves['bias']
-    folded[layer] = {'kernel': kernel, 'bias': np.asarray(bias, np.float32)}
+    elif (bias := params[layer.name].get('bias')) is None:
+      raise errors.UsageError(
+        f'The layer {layer.name} has neither batch norm nor a bias; give it '
+        'one of them to have the net folded.'
+      )
+    bias = np.asarray(bias, np.float32)
+    folded[layer.name] = {'kernel': kernel, 'bias': bias}
   return folded
 
 
-def unfold(folded: Folded, params: PyTree) -> tuple[PyTree, PyTree]:
+def unfold(net: Description, folded: Folded) -> tuple[PyTree, PyTree]:
   """Returns a folded net as one with batch norms that only add the bias.
 
   Args:
-    folded: what `fold` returned, or the like.
-    params: of the net it was made of, or their shapes.
+    net: the net that was folded.
+    folded: what `fold` returned, or a net of the same shapes.
 
   Returns:
     params, batch_stats.
   """
-  new, batch_stats = {}, {}
-  for layer, leaves in params.items():
-    if 'kernel' not in leaves:
-      continue
-    new[layer] = {'kernel': folded[layer]['kernel']}
-    bias = folded[layer]['bias']
-    if (name := f'{layer}_bn') not in params:
-      new[layer]['bias'] = bias
+  params, batch_stats = {}, {}
+  for layer in net.layers:
+    kernel, bias = folded[layer.name]['kernel'], folded[layer.name]['bias']
+    params[layer.name] = {'kernel': kernel}
+    if not layer.norm:
+      params[layer.name]['bias'] = bias
       continue
     ones = np.ones(bias.shape, np.float32)
-    new[name] = {'scale': ones, 'bias': bias}
-    variance = ones * np.float32(1 - _EPSILON)
-    batch_stats[name] = {'mean': 0 * ones, 'var': variance}
-  return new, batch_stats
+    params[layer.norm] = {'scale': ones, 'bias': bias}
+    variance = ones * np.float32(1 - EPSILON)
+    batch_stats[layer.norm] = {'mean': 0 * ones, 'var': variance}
+  return params, batch_stats
 
 
 def balance(folded: Folded, chain: Sequence[str]) -> Folded:

@@ -1,16 +1,17 @@
-"""Modules as pure functions, and the kernels among their parameters."""
+"""Modules as pure functions, and the variables among their arguments."""
 
 import pathlib
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 from flax import linen as nn
-from flax import serialization
+from flax import serialization, traverse_util
 from jaxtyping import Array, Float, Key, PyTree
 
 from lconv_jax import errors
+from lconv_jax.models.description import Description
+
+Variables = dict[str, PyTree]  # params and batch_stats
 
 
 class Model(NamedTuple):
@@ -49,15 +50,34 @@ def as_functions(module: nn.Module) -> Model:
 
 
 def kernels(params: PyTree) -> dict[str, Any]:
-  """Returns the kernels by layer name, in order of depth: what one counts."""
+  """Returns the kernels by the names of their layers: what one counts."""
+  return {
+    name: leaves['kernel']
+    for name, leaves in params.items()
+    if 'kernel' in leaves
+  }
 
-  def depth(name: str) -> list[str | int]:  # conv2 comes before conv10
-    return [int(s) if s.isdigit() else s for s in re.split(r'(\d+)', name)]
 
-  layers = sorted(
-    (name for name in params if 'kernel' in params[name]), key=depth
+def fitting(
+  variables: Variables, net: Description, where: str = 'to start from'
+) -> Variables:
+  """Returns a net's variables after comparing their shapes and dtypes.
+
+  Args:
+    variables: `params` and `batch_stats`.
+    net: to which they must belong.
+    where: which checkpoint it is, as part of a sentence.
+
+  Raises:
+    UsageError: they are of another net, or for images of another shape.
+  """
+  return match(
+    net.shapes,
+    variables,
+    where,
+    f'it must be a net for {net.num_classes} classes of images of shape '
+    f'{net.image_shape}',
   )
-  return {name: params[name]['kernel'] for name in layers}
 
 
 def match(
@@ -75,10 +95,12 @@ def match(
     remedy: what to do where they differ.
 
   Raises:
-    UsageError: an array is missing, too many, or of another shape or dtype.
+    UsageError: an array is missing, superfluous, or of another shape or dtype.
   """
-  wanted = _flat(serialization.to_state_dict(target))
-  found = _flat(restored)
+  wanted, found = (
+    traverse_util.flatten_dict(tree, sep='/')
+    for tree in (serialization.to_state_dict(target), restored)
+  )
   for name in sorted(wanted.keys() | found.keys()):
     a, b = wanted.get(name), found.get(name)
     if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
@@ -88,11 +110,6 @@ def match(
         f'{_describe(a)}; {remedy}.'
       )
   return serialization.from_state_dict(target, restored)
-
-
-def _flat(tree: PyTree) -> dict[str, Any]:
-  leaves = jax.tree.leaves_with_path(tree)
-  return {'/'.join(str(k.key) for k in path): leaf for path, leaf in leaves}
 
 
 def _describe(x: Any) -> str:

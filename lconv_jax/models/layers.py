@@ -14,12 +14,22 @@ from jaxtyping import Array, Float, Key
 from lconv_jax.conv import batch_minor, windows
 from lconv_jax.conv.matmul import matmul
 
+EPSILON = 1e-5  # that batch norm adds to the variance
+
 
 class Dense(nn.Module):
-  """A fully connected layer; kernel [in, out]."""
+  """A fully connected layer; the kernel is [in, out].
+
+  Attributes:
+    features: number of units.
+    use_bias: whether there is a bias [out].
+    convolutional: whether the layer stands for a convolution: its λ is then
+      `optim.l1_conv`.
+  """
 
   features: int
   use_bias: bool = False
+  convolutional: bool = False
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b i']) -> Float[Array, 'b o']:
@@ -56,16 +66,21 @@ class Conv(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, 'h w c b']) -> Float[Array, 'y x o b']:
     """Returns float32."""
-    size = (self.size, self.size)
-    w = windows.window(x.shape[:2], size, self.stride, self.padding)
+    w = self.window(x.shape[:2])
     positions = () if self.shared else w.positions
     kernel = self.param(
-      'kernel', _he_normal, (*positions, self.features, *size, x.shape[2])
+      'kernel', _he_normal, (*positions, self.features, *w.size, x.shape[2])
     )
     convolve = batch_minor.conv if self.shared else batch_minor.local_conv
     return convolve(
       x, kernel, w.strides, w.padding, preferred_element_type=jnp.float32
     )
+
+  @nn.nowrap
+  def window(self, spatial: Sequence[int]) -> windows.Window:
+    """Returns how the window moves over an image of height and width."""
+    size = (self.size, self.size)
+    return windows.window(spatial, size, self.stride, self.padding)
 
 
 def _he_normal(
@@ -99,6 +114,7 @@ def batch_norm(
   return nn.BatchNorm(
     use_running_average=not train,
     momentum=0.9,
+    epsilon=EPSILON,
     axis=axis,
     axis_name=axis_name,
     name=name,

@@ -57,7 +57,8 @@ class Net(nn.Module):
       name, (size, channels, stride) = f'conv{i}', stage
       spatial = [-(-s // stride) for s in spatial]
       if flat:
-        layer, axis = Dense(spatial[0] * spatial[1] * channels, name=name), -1
+        units = spatial[0] * spatial[1] * channels
+        layer, axis = Dense(units, convolutional=True, name=name), -1
       else:
         shared = self.connectivity == 'conv'
         layer = Conv(channels, size, stride, shared, name=name)

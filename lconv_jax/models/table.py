@@ -7,11 +7,9 @@ last layer's biases are left out.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import ml_collections
 
-from lconv_jax import models
+from lconv_jax.models.description import describe
 
 
 class Formula(NamedTuple):
@@ -49,6 +47,9 @@ _D_FC = {
   'fc1': Formula('4s²α²', lambda s, a, c: 4 * s**2 * a**2),
   'fc2': Formula('64cα', lambda s, a, c: 64 * c * a),
 }
+
+# Which table of the paper shows a family.
+NUMBERS = {'s': 'table 4', 'd': 'table 3'}
 
 # Tables 3 and 4 as printed, their last row under 'total'.
 PAPER = {
@@ -118,73 +119,35 @@ BY_STRIDES = {
 
 
 def lines(
-  model: ml_collections.ConfigDict, image_size: int, num_classes: int
+  name: str, base_channels: int, image_size: int, num_classes: int
 ) -> list[Line]:
-  """Returns the layers of the net that `config.model` describes.
+  """Returns the layers of a net, and their sum.
 
   Args:
-    model: see configs/base.py.
+    name: one of `NETS`.
+    base_channels: α.
     image_size: height and width of the colour images.
     num_classes: number of logits.
   """
-  shape = (image_size, image_size, 3)
-  module = models.build(model, shape, num_classes)
-  _, variables = jax.eval_shape(
-    lambda key, x: module.init_with_output(
-      key, x, capture_intermediates=True, mutable=True
-    ),
-    jax.random.key(0),
-    jnp.zeros((1, *shape)),
+  model = ml_collections.ConfigDict(
+    {
+      'name': name,
+      'base_channels': base_channels,
+      'kernel_size': 0,
+      'local_norm': 'channel',
+      'dropout': 0.0,
+    }
   )
-  layers = models.kernels(variables['params'])
-  shapes = {
-    # Convolutions have the batch last, dense layers first.
-    layer: out.shape[:-1] if out.ndim == 4 else out.shape[1:]
-    for layer in layers
-    for out in variables['intermediates'][layer]['__call__']
-  }
-  sizes = {layer: kernel.size for layer, kernel in layers.items()}
-  sizes['total'] = sum(sizes.values())
-  formulas = PAPER.get(model.name, {})
-  args = image_size, model.base_channels, num_classes
+  net = describe(model, (image_size, image_size, 3), num_classes)
+  rows = [(layer.name, layer.outputs, layer.weights) for layer in net.layers]
+  rows.append(('total', (), sum(layer.weights for layer in net.layers)))
+  formulas = PAPER.get(name, {})
+  args = image_size, base_channels, num_classes
   return [
     Line(
-      layer,
-      shapes.get(layer, ()),
-      size,
-      formulas.get(layer),
-      formulas[layer].value(*args) if layer in formulas else None,
+      *row,
+      formulas.get(row[0]),
+      formulas[row[0]].value(*args) if row[0] in formulas else None,
     )
-    for layer, size in sizes.items()
+    for row in rows
   ]
-
-
-def text(name: str, rows: list[Line]) -> str:
-  """Returns a net's layers as a table for a terminal."""
-  paper = {'s': 'table 4', 'd': 'table 3'}.get(name.split('_')[0], 'paper')
-  cells = [('layer', 'output', 'weights', paper, '', '')]
-  for row in rows:
-    right, note = BY_STRIDES.get((name, row.layer)), ''
-    if right:
-      note = f'≠ {right.text} by its strides'
-    elif row.paper and row.paper_weights != row.weights:
-      note = '' if row.paper.text.startswith('≈') else '≠'
-    cells.append(
-      (
-        row.layer,
-        '×'.join(map(str, row.shape)),
-        f'{row.weights:,}',
-        f'{row.paper_weights:,.0f}' if row.paper else '–',
-        row.paper.text if row.paper else '',
-        note,
-      )
-    )
-  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-  to_the_right = (False, False, True, True, False, False)
-  return '\n'.join(
-    '  '.join(
-      c.rjust(w) if r else c.ljust(w)
-      for c, w, r in zip(line, widths, to_the_right, strict=True)
-    ).rstrip()
-    for line in cells
-  )

@@ -40,7 +40,7 @@ class Experiment(NamedTuple):
   @property
   def net(self) -> str:
     """Returns the paper's name of the net."""
-    return models.TITLES[self.fields['model.name']]
+    return models.NETS[self.fields['model.name']].title
 
   @property
   def method(self) -> str:
@@ -160,7 +160,7 @@ def group(
   groups, left_out, result = {}, [], []
   for run in runs:
     fields = _defining(run)
-    if fields['model.name'] not in models.TITLES:
+    if fields['model.name'] not in models.NETS:
       name = fields['model.name']
       left_out.append(f'{run.path}: {name} is no net of this version.')
     elif 'test/accuracy' not in run.best:
@@ -267,7 +267,8 @@ def _defining(run: runs.Record) -> dict[str, Any]:
     skip += ['data.policy', 'data.cutout']
   if fields['optim.name'] != 'beta_lasso':
     skip.append('optim.beta')
-  if 'local' not in fields['model.name']:
+  net = models.NETS.get(fields['model.name'])
+  if net and net.connectivity != 'local':
     skip.append('model.local_norm')
   return {
     field: value

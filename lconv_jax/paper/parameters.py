@@ -4,8 +4,6 @@ import functools
 import pathlib
 from collections.abc import Sequence
 
-import ml_collections
-
 from lconv_jax import models
 from lconv_jax.figures import parameters
 from lconv_jax.models import table
@@ -25,16 +23,20 @@ def draw(
 ) -> Drawn:
   """Draws the S- and D-nets as built, whatever is chosen; see `item.Item`."""
   del chosen
-  names = [f'{f}_{c}' for f in ('d', 's') for c in models.CONNECTIVITIES]
-  nets = [_net(name) for name in names]
-  alphas = {name[0].upper(): models.base_channels(name) for name in names}
+  alphas = {name: models.FAMILIES[name].base_channels for name in ('d', 's')}
+  nets = [
+    _net(name)
+    for family in alphas
+    for name, net in models.NETS.items()
+    if net.family == family
+  ]
   text = captions.caption(
     (
       'Number of weights against base channels α and image size (figure 1 of '
       'the paper): kernels as built, without batch norm and biases, for '
       f'{_CLASSES} classes.',
       f'Left: images of {_SIZE} × {_SIZE} pixels. Right: the α of the paper, '
-      f'{alphas["D"]} for D-nets and {alphas["S"]} for S-nets. Markers: the '
+      f'{alphas["d"]} for D-nets and {alphas["s"]} for S-nets. Markers: the '
       'nets that the paper reports.',
       'On the left D-CONV and S-CONV nearly coincide, on the right S-CONV and '
       'S-LOCAL, whose layer fc1 holds most of their weights.',
@@ -50,11 +52,11 @@ def draw(
 
 @functools.cache
 def _net(name: str) -> parameters.Net:
-  alpha = models.base_channels(name)
+  title, alpha, *_ = models.NETS[name]
   by_alpha = [(a, _total(name, a, _SIZE)) for a in ALPHAS]
   by_size = [(s, _total(name, alpha, s)) for s in SIZES]
   net = parameters.Net(
-    models.TITLES[name],
+    title,
     [(a, line.weights) for a, line in by_alpha],
     [(s, line.weights) for s, line in by_size],
     alpha,
@@ -69,13 +71,4 @@ def _net(name: str) -> parameters.Net:
 
 
 def _total(name: str, alpha: int, size: int) -> table.Line:
-  model = ml_collections.ConfigDict(
-    {
-      'name': name,
-      'base_channels': alpha,
-      'kernel_size': 0,
-      'local_norm': 'channel',
-      'dropout': 0.0,
-    }
-  )
-  return table.lines(model, size, _CLASSES)[-1]
+  return table.lines(name, alpha, size, _CLASSES)[-1]

@@ -23,7 +23,7 @@ class Number(NamedTuple):
 class Row(NamedTuple):
   """A row of a table: a net and how it was trained."""
 
-  net: str  # as `models.TITLES` has it
+  net: str  # its title in `models.NETS`
   method: str  # 'SGD', 'β-LASSO β=50'
 
 

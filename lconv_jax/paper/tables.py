@@ -216,7 +216,7 @@ def _ours(cell: Cell) -> str:
     f' ± {deviation:.2f}' if deviation is not None else ''
   )
   words = []
-  if e.alpha != models.base_channels(e.fields['model.name']):
+  if e.alpha != models.NETS[e.fields['model.name']].base_channels:
     words.append(f'α = {e.alpha}')
   if not e.finished:
     words.append('unfinished')

@@ -5,8 +5,6 @@ import functools
 import numpy as np
 
 from lconv_jax import errors, locality, models, runs
-from lconv_jax.conv import windows
-from lconv_jax.models import embed
 
 
 @functools.lru_cache(maxsize=8)  # as large as nets, and shown more than once
@@ -31,19 +29,13 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
   if run.done is None:
     raise errors.UsageError('the run is not finished')
   image = tuple(run.done['image_shape'])
-  module, variables = runs.load_net(run, image)
-  kernel = next(iter(models.kernels(variables['params']).values()))
-  kernel = np.asarray(kernel)
-  if kernel.ndim == 4 and not as_dense:
+  net, variables = runs.load_net(run, image)
+  layer = net.layers[0]
+  kernel = np.asarray(variables['params'][layer.name]['kernel'])
+  if layer.kind == 'conv' and not as_dense:
     return kernel
-  if kernel.ndim > 2:
-    stages = getattr(module, 'stages', None)
-    w = windows.window(
-      image[:2], kernel.shape[-3:-1], stages[0].stride if stages else 1
-    )
-    if kernel.ndim == 4:
-      kernel = np.broadcast_to(kernel, (*w.positions, *kernel.shape))
-    kernel = embed.dense(kernel, w, image[:2])
+  if layer.kind != 'dense':
+    kernel = models.embed.dense(kernel, layer.window, image[:2])
   try:
     return locality.from_kernel(kernel, image)
   except ValueError as e:

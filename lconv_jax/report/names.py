@@ -16,7 +16,8 @@ def method(config: ml_collections.ConfigDict) -> str:
     config: of a run; only what differs from the defaults of plain SGD is named.
   """
   model, o = config.model, config.optim
-  words = [models.TITLES.get(model.name, model.name)]
+  net = models.NETS.get(model.name)
+  words = [net.title if net else model.name]
   if o.name == 'beta_lasso':
     words += ['β-LASSO', f'β={_short(o.beta)}', f'λ={_short(o.l1_conv)}']
     if o.l1_fc != o.l1_conv:

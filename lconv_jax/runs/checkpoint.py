@@ -9,8 +9,7 @@ from absl import logging
 from flax import serialization
 from jaxtyping import PyTree
 
-from lconv_jax import errors
-from lconv_jax.models import functions
+from lconv_jax import errors, models
 
 FOLDER = 'checkpoints'
 
@@ -88,8 +87,8 @@ class Checkpoints:
     )
     where = self._folder / str(step)
     return Checkpoint(
-      functions.match(state, items['state'], where),
-      functions.match(best, items['best'], where),
+      models.match(state, items['state'], where),
+      models.match(best, items['best'], where),
       items['best_row'],
     )
 

@@ -1,11 +1,8 @@
 """The net that a run has trained."""
 
-import ml_collections
-from flax import linen as nn
 from jaxtyping import PyTree
 
 from lconv_jax import models
-from lconv_jax.models import embed
 from lconv_jax.runs import checkpoint, record
 
 
@@ -14,8 +11,8 @@ def load_net(
   image_shape: tuple[int, int, int],
   num_classes: int | None = None,
   which: str = 'best',
-) -> tuple[nn.Module, dict[str, PyTree]]:
-  """Returns a run's net: the module, and variables that fit it.
+) -> tuple[models.Description, dict[str, PyTree]]:
+  """Returns a run's net: its description, and variables that fit it.
 
   Args:
     run: from `runs.read`.
@@ -24,8 +21,8 @@ def load_net(
     which: 'best' (by validation accuracy) or 'last'.
 
   Returns:
-    The module, for evaluation in float32, and its `params` and `batch_stats`
-    as NumPy arrays, whose shapes and dtypes were compared.
+    The description, and `params` and `batch_stats` as NumPy arrays, whose
+    shapes and dtypes were compared.
 
   Raises:
     UsageError: there is no checkpoint that can be read, or it is not of the
@@ -33,10 +30,8 @@ def load_net(
   """
   variables = checkpoint.load_net(run.path, which)
   if num_classes is None:
-    *_, logits = models.kernels(variables['params']).values()
-    num_classes = logits.shape[-1]
-  # Dropout is not part of a trained net.
-  model = ml_collections.ConfigDict({**run.config.model, 'dropout': 0.0})
-  module = models.build(model, image_shape, num_classes)
-  where = f'in {run.path}'
-  return module, embed.fitting(variables, module, image_shape, where)
+    last = models.describe(run.config.model, image_shape, 1).layers[-1].name
+    kernels = models.kernels(variables['params'])
+    num_classes = kernels[last].shape[-1] if last in kernels else 1
+  net = models.describe(run.config.model, image_shape, num_classes)
+  return net, models.fitting(variables, net, f'in {run.path}')

@@ -11,7 +11,7 @@ from lconv_jax.train import optim, precision
 
 CHOICES = {
   'precision': precision.NAMES,
-  'model.name': models.NAMES,
+  'model.name': models.NETS,
   'model.local_norm': models.LOCAL_NORMS,
   'data.name': data.NAMES,
   'data.augment': augment.NAMES,
@@ -63,24 +63,28 @@ def check(config: ml_collections.ConfigDict) -> None:
     raise errors.UsageError(
       f'config.data.cutout={config.data.cutout} must be even.'
     )
-  if config.model.local_norm == 'unit' and '_local' not in config.model.name:
+  connectivity = models.NETS[config.model.name].connectivity
+  if config.model.local_norm == 'unit' and connectivity != 'local':
     raise errors.UsageError(
-      f'config.model.local_norm=unit is for s_local and d_local, not for '
+      f'config.model.local_norm=unit is for {_named("local")}, not for '
       f'{config.model.name}; leave it at channel.'
     )
-  if config.model.kernel_size and config.model.name.endswith(('fc', 'fc3')):
+  if config.model.kernel_size and connectivity == 'fc':
     raise errors.UsageError(
       f'config.model.kernel_size={config.model.kernel_size} is for nets with '
       f'convolutions, but {config.model.name} has none; leave it at 0.'
     )
-  if config.train.log_locality and not config.model.name.endswith(
-    ('_fc', 'fc3')
-  ):
+  if config.train.log_locality and connectivity != 'fc':
     raise errors.UsageError(
       'config.train.log_locality=True is for nets whose first layer is dense '
-      f'(s_fc, d_fc, fc3), but that of {config.model.name} has windows, and is '
+      f'({_named("fc")}), but that of {config.model.name} has windows, and is '
       'local by design; leave it out.'
     )
+
+
+def _named(connectivity: str) -> str:
+  nets = models.NETS.items()
+  return ', '.join(n for n, net in nets if net.connectivity == connectivity)
 
 
 def check_batch(batch_size: int, num_devices: int) -> None:

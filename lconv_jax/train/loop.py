@@ -223,7 +223,7 @@ def _finish(run: Run, trainer: Trainer, first_layer: np.ndarray) -> None:
     result['environment']['side_by_side'] = trainer.count
   with hosts.together():
     if hosts.is_first():
-      if first_layer.ndim == 2:  # dense: no window makes its filters local
+      if trainer.setup.layers[0].kind == 'dense':  # not local by design
         result['locality'] = locality.metrics(
           first_layer, _image_shape(trainer)
         )

@@ -55,13 +55,18 @@ class Structure(NamedTuple):
   name: str  # one of NAMES
   momentum: bool  # whether there is a momentum buffer
   steps: int  # of the whole run, over which the learning rate anneals
+  convolutional: frozenset[str]  # layers whose λ is `l1_conv`
 
   @classmethod
   def from_config(
-    cls, config: ml_collections.ConfigDict, steps: int
+    cls,
+    config: ml_collections.ConfigDict,
+    steps: int,
+    convolutional: frozenset[str],
   ) -> 'Structure':
     """Returns the structure of a config's run of `steps` steps."""
-    return cls(config.optim.name, config.optim.momentum > 0, steps)
+    momentum = config.optim.momentum > 0
+    return cls(config.optim.name, momentum, steps, convolutional)
 
 
 def make(
@@ -85,8 +90,8 @@ def make(
 
   if structure.name == 'beta_lasso':
     l1 = {
-      layer: hyper.l1_conv if layer.startswith('conv') else hyper.l1_fc
-      for layer in params
+      name: hyper.l1_conv if name in structure.convolutional else hyper.l1_fc
+      for name in params
     }
     last = lasso.beta_lasso(learning_rate, l1, hyper.beta)
   else:

@@ -32,6 +32,7 @@ class Setup(NamedTuple):
   hyper: optim.Hyper
   data: program.Data
   splits: dict[str, tuple[int, int]]  # ranges of indices into the data
+  layers: tuple[models.Layer, ...]  # from the image to the logits
 
 
 def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
@@ -47,13 +48,10 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   if config.train.epochs:
     check.check_train(config.train.batch_size, num_train)
   dtype = precision.compute_dtype(config.precision)
+  net = config.model, images.shape[1:], dataset.num_classes
+  described = models.describe(*net)
   module = models.build(
-    config.model,
-    images.shape[1:],
-    dataset.num_classes,
-    dtype,
-    parallel.AXIS,
-    config.train.sync_batch_norm,
+    *net, dtype, parallel.AXIS, config.train.sync_batch_norm
   )
   steps = config.train.epochs * (num_train // config.train.batch_size)
   pipeline = augment.Pipeline()
@@ -61,7 +59,9 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     pipeline = augment.from_config(config.data, images.shape[1:])
   built = program.Program(
     model=models.as_functions(module),
-    structure=optim.Structure.from_config(config, steps),
+    structure=optim.Structure.from_config(
+      config, steps, described.convolutional
+    ),
     dtype=dtype,
     augment=pipeline,
     num_train=num_train,
@@ -83,6 +83,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     parallel.replicate(optim.Hyper.from_config(config)),
     parallel.replicate(arrays),
     dict(zip(parts, zip([0, *ends], ends, strict=False), strict=True)),
+    described.layers,
   )
 
 
@@ -137,11 +138,7 @@ class Trainer:
       init = parallel.pmap(fns.init)
       self.state = init(self._hyper, setup.data.images)
       self.best = self._copy(self.net())
-    kernels = models.kernels(self.state.params)
-    self.weights = {
-      k: math.prod(v.shape[2 if self._many else 1 :])
-      for k, v in kernels.items()
-    }
+    self.weights = {layer.name: layer.weights for layer in setup.layers}
 
   @property
   def step(self) -> int:
@@ -206,7 +203,7 @@ class Trainer:
       net: what `self.net` returns, or `self.best`.
       choose: from the number of units, which of them; None: all.
     """
-    kernel = net['params'][next(iter(self.weights))]['kernel']
+    kernel = net['params'][self.setup.layers[0].name]['kernel']
     if choose:
       units = parallel.replicate(choose(kernel.shape[-1]))
       kernel = self._take(kernel, units)

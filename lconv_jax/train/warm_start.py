@@ -7,7 +7,6 @@ import ml_collections
 from jaxtyping import PyTree
 
 from lconv_jax import errors, models, runs
-from lconv_jax.models import embed
 
 
 def load(
@@ -32,21 +31,8 @@ def load(
   try:
     source = runs.read(_folder(config.train.init_from))
     was, variables = runs.load_net(source, image_shape, num_classes)
-    model = config.model.copy_and_resolve_references()
-    model.dropout = 0.0  # is not part of a trained net
-    becomes = models.build(model, image_shape, num_classes)
-    if was == becomes:
-      return variables
-    if not all(isinstance(m, models.Net) and m.stages for m in (was, becomes)):
-      a, b = (
-        f'{models.TITLES[m.name]} with α = {m.base_channels}'
-        for m in (source.config.model, model)
-      )
-      raise errors.UsageError(
-        f'{a} cannot become {b}: only S- and D-nets are embedded in one '
-        'another.'
-      )
-    return embed.embed(variables, was, becomes, image_shape)
+    becomes = models.describe(config.model, image_shape, num_classes)
+    return models.embed.embed(variables, was, becomes)
   except errors.UsageError as e:
     where = f'config.train.init_from={config.train.init_from}'
     raise errors.UsageError(f'{where}: {e}') from e

@@ -3,7 +3,6 @@ import pathlib
 import sys
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import pytest
 
@@ -25,11 +24,9 @@ FILES = [
 def test_every_config_builds_its_model_and_optimiser(name, choice):
   config = importlib.import_module(f'configs.{name}').get_config(choice)
   check.check(config)
-  module = models.build(config.model, (32, 32, 3), 10)
-  net = models.as_functions(module)
-  x = jnp.zeros((1, 32, 32, 3))
-  params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
-  structure = optim.Structure.from_config(config, 10)
+  net = models.describe(config.model, (32, 32, 3), 10)
+  structure = optim.Structure.from_config(config, 10, net.convolutional)
+  params = net.shapes['params']
   tx = optim.make(structure, optim.Hyper.from_config(config), params)
   jax.eval_shape(tx.init, params)
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from configs import base, grids
@@ -53,11 +52,9 @@ def build(net, image_shape, num_classes, lasso, has_momentum):
   """Builds a net and its optimiser without computing anything."""
   config = base.base()
   config.model.update(dict(net))
-  module = models.build(config.model, image_shape, num_classes)
-  x = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-  key = jax.eval_shape(lambda: jax.random.key(0))
-  params, _ = jax.eval_shape(models.as_functions(module).init, key, x)
-  structure = optim.Structure(lasso, has_momentum, 10)
+  described = models.describe(config.model, image_shape, num_classes)
+  params, of = described.shapes['params'], described.convolutional
+  structure = optim.Structure(lasso, has_momentum, 10, of)
   tx = optim.make(structure, optim.Hyper.from_config(config), params)
   jax.eval_shape(tx.update, params, jax.eval_shape(tx.init, params), params)
 

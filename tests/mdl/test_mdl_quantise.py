@@ -134,13 +134,11 @@ def build(name, local_norm='channel'):
       'local_norm': local_norm,
     }
   )  # fmt: skip
-  return models.build(model, SHAPE, 5)
+  return models.describe(model, SHAPE, 5)
 
 
-def trained(module, seed=0, zeros=0.0):
+def trained(net, seed=0, zeros=0.0):
   """Params and statistics as training leaves them: none at its beginning."""
-  init = models.as_functions(module).init
-  shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *SHAPE)))
   rng = np.random.default_rng(seed)
 
   def draw(path, leaf):
@@ -154,10 +152,11 @@ def trained(module, seed=0, zeros=0.0):
       x[rng.random(x.shape) < zeros] = 0
     return x.astype(np.float32)
 
+  shapes = net.shapes['params'], net.shapes['batch_stats']
   return [jax.tree_util.tree_map_with_path(draw, tree) for tree in shapes]
 
 
-NETS = [(name, 'channel') for name in models.NAMES] + [('s_local', 'unit')]
+NETS = [(name, 'channel') for name in models.NETS] + [('s_local', 'unit')]
 SOME = [
   ('s_fc', 'channel'), ('s_conv', 'channel'), ('s_local', 'unit'),
   ('d_local', 'channel'), ('resnet18', 'channel'),
@@ -170,16 +169,16 @@ def images():
   return rng.integers(0, 256, (50, *SHAPE), dtype=np.uint8)
 
 
-def logits(module, params, batch_stats, images, mean=MEAN, std=STD):
+def logits(net, params, batch_stats, images, mean=MEAN, std=STD):
   x = (jnp.float32(images) / 255 - mean) / std
   variables = {'params': params, 'batch_stats': batch_stats}
-  return np.asarray(module.apply(jax.device_put(variables), x))
+  return np.asarray(net.module.apply(jax.device_put(variables), x))
 
 
-def of(folded, module, params, images):
+def of(folded, net, images):
   pixels = folded[fold.NORMALISE]
-  net = fold.unfold(folded, params)
-  return logits(module, *net, images, pixels['mean'], pixels['std'])
+  variables = fold.unfold(net, folded)
+  return logits(net, *variables, images, pixels['mean'], pixels['std'])
 
 
 def scale(x):
@@ -188,11 +187,11 @@ def scale(x):
 
 @pytest.mark.parametrize(('name', 'norm'), NETS)
 def test_folded_nets_compute_the_same(name, norm, images):
-  module = build(name, norm)
-  params, batch_stats = trained(module)
-  expected = logits(module, params, batch_stats, images)
-  folded = fold.fold(params, batch_stats, MEAN, STD)
-  found = of(folded, module, params, images)
+  described = build(name, norm)
+  params, batch_stats = trained(described)
+  expected = logits(described, params, batch_stats, images)
+  folded = fold.fold(described, params, batch_stats, MEAN, STD)
+  found = of(folded, described, images)
   assert scale(found - expected) < 1e-4 * scale(expected)
   # Nothing learned is left out, and nothing is counted twice.
   biases = sum(
@@ -204,13 +203,13 @@ def test_folded_nets_compute_the_same(name, norm, images):
 
 @pytest.mark.parametrize(('name', 'norm'), SOME)
 def test_balanced_nets_predict_the_same(name, norm, images):
-  module = build(name, norm)
-  params, batch_stats = trained(module, zeros=0.5)
-  net = classifier.Classifier(module, params)
-  folded = fold.fold(params, batch_stats, MEAN, STD)
-  before = of(folded, module, params, images)
+  described = build(name, norm)
+  params, batch_stats = trained(described, zeros=0.5)
+  net = classifier.Classifier(described)
+  folded = fold.fold(described, params, batch_stats, MEAN, STD)
+  before = of(folded, described, images)
   balanced = fold.balance(folded, net.chain)
-  after = of(balanced, module, params, images)
+  after = of(balanced, described, images)
   ratio = scale(before) / scale(after)
   assert scale(before - ratio * after) < 1e-4 * scale(before)
   labels = net.predict(balanced, images)
@@ -218,7 +217,7 @@ def test_balanced_nets_predict_the_same(name, norm, images):
   sure = sure > 1e-3 * scale(before)
   assert (labels == before.argmax(-1))[sure].all()
   if name == 'resnet18':
-    assert net.chain == []
+    assert net.chain == ()
     return
   for layer in net.chain:
     kernel = balanced[layer]['kernel']
@@ -228,9 +227,9 @@ def test_balanced_nets_predict_the_same(name, norm, images):
 
 @pytest.mark.parametrize('name', ['s_fc', 'd_fc', 's_conv'])
 def test_channels_that_do_nothing_lose_their_weights(name, images):
-  module = build(name)
-  params, batch_stats = trained(module, zeros=0.2)
-  net = classifier.Classifier(module, params)
+  described = build(name)
+  params, batch_stats = trained(described, zeros=0.2)
+  net = classifier.Classifier(described)
   first, second = (params[layer]['kernel'] for layer in net.chain[-3:-1])
   axis = fold._channel_axis(first)
   channels = first.shape[axis]
@@ -238,7 +237,7 @@ def test_channels_that_do_nothing_lose_their_weights(name, images):
   np.moveaxis(first, axis, -1)[..., dead] = 0
   useless = np.arange(second.shape[1]) % 4 == 1
   params[net.chain[-1]]['kernel'][useless] = 0
-  folded = fold.fold(params, batch_stats, MEAN, STD)
+  folded = fold.fold(described, params, batch_stats, MEAN, STD)
   small, left = fold.without_dead(folded, net.chain)
   a, b = net.chain[-3:-1]
   assert set(left) == set(net.chain[:-1])
@@ -252,20 +251,20 @@ def test_channels_that_do_nothing_lose_their_weights(name, images):
   # A constant less before a layer is a matter of its bias.
   means = net.means(folded, images)
   mended = net.corrected(small, means, images, lambda _, bias: bias)
-  before = of(folded, module, params, images)
-  after = of(mended, module, params, images)
+  before = of(folded, described, images)
+  after = of(mended, described, images)
   assert scale(before - after) < 1e-3 * scale(before)
 
 
 @pytest.mark.parametrize(('name', 'norm'), SOME)
 def test_means_are_those_of_the_outputs(name, norm, images):
-  module = build(name, norm)
-  params, batch_stats = trained(module)
-  net = classifier.Classifier(module, params)
-  folded = fold.fold(params, batch_stats, MEAN, STD)
+  described = build(name, norm)
+  params, batch_stats = trained(described)
+  net = classifier.Classifier(described)
+  folded = fold.fold(described, params, batch_stats, MEAN, STD)
   x = (jnp.float32(images) / 255 - MEAN) / STD
-  new, stats = fold.unfold(folded, params)
-  _, seen = module.apply(
+  new, stats = fold.unfold(described, folded)
+  _, seen = described.module.apply(
     jax.device_put({'params': new, 'batch_stats': stats}),
     x,
     capture_intermediates=True,
@@ -284,10 +283,12 @@ def test_means_are_those_of_the_outputs(name, norm, images):
 
 @pytest.mark.parametrize('name', ['s_fc', 's_local', 'resnet18'])
 def test_coarse_nets_are_what_the_setting_says(name, images):
-  module = build(name)
-  params, batch_stats = trained(module)
-  net = classifier.Classifier(module, params)
-  folded = fold.balance(fold.fold(params, batch_stats, MEAN, STD), net.chain)
+  described = build(name)
+  params, batch_stats = trained(described)
+  net = classifier.Classifier(described)
+  folded = fold.balance(
+    fold.fold(described, params, batch_stats, MEAN, STD), net.chain
+  )
   means = net.means(folded, images)
   setting = search.Setting(pruned=0.3, kernels=3, biases=2, b=12)
 
@@ -310,7 +311,7 @@ def test_coarse_nets_are_what_the_setting_says(name, images):
   # As fine as can be, nothing changes but by rounding.
   finest = search.Setting(0.0, 10**6, 10**6, 32)
   fine = search.coarse(folded, net.chain, finest, correct)
-  before, after = (of(n, module, params, images) for n in (folded, fine))
+  before, after = (of(n, described, images) for n in (folded, fine))
   assert scale(before - after) < 1e-3 * scale(before)
 
 

@@ -22,11 +22,11 @@ def config(name, alpha=1, **fields):
 
 def count(name, alpha, size, channels, classes, **fields):
   shape = (size, size, channels)
-  module = models.build(config(name, alpha, **fields), shape, classes)
-  net = models.as_functions(module)
-  x = jnp.zeros((1, *shape))
-  params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
-  return {k: v.size for k, v in models.kernels(params).items()}
+  net = models.describe(config(name, alpha, **fields), shape, classes)
+  sizes = {k: v.size for k, v in models.kernels(net.shapes['params']).items()}
+  found = {layer.name: layer.weights for layer in net.layers}
+  assert found == sizes
+  return found
 
 
 def s_net(conv1):
@@ -86,12 +86,12 @@ EXPECTED = {
 
 
 def test_no_model_is_missing():
-  assert set(EXPECTED) == set(models.NAMES)
+  assert set(EXPECTED) == set(models.NETS)
   with_config = {
     importlib.import_module(f'configs.{name}').get_config().model.name
-    for name in models.NAMES
+    for name in models.NETS
   }
-  assert with_config == set(models.NAMES)
+  assert with_config == set(models.NETS)
 
 
 @pytest.mark.parametrize('classes', [10, 100])
@@ -120,7 +120,7 @@ def test_every_layer_has_its_weights(name, alpha, classes):
   ],
 )
 def test_the_papers_sizes(name, total):
-  alpha = models.base_channels(name)
+  alpha = models.NETS[name].base_channels
   assert sum(count(name, alpha, 32, 3, 10).values()) == total
   c = importlib.import_module(f'configs.{name}').get_config()
   assert (c.model.name, c.model.base_channels) == (name, alpha)
@@ -144,7 +144,7 @@ def test_kernels_can_be_of_any_size(size):
 @pytest.mark.parametrize('alpha', [1, 15])
 @pytest.mark.parametrize('name', table.PAPER)
 def test_the_table_differs_from_the_paper_where_that_is_wrong(name, alpha):
-  rows = table.lines(config(name, alpha), 32, 10)
+  rows = table.lines(name, alpha, 32, 10)
   differ = {
     (name, row.layer)
     for row in rows
@@ -164,8 +164,8 @@ def test_the_table_differs_from_the_paper_where_that_is_wrong(name, alpha):
 def test_the_table_has_every_net(capsys):
   assert __main__.main(['--table', '--base_channels', '2']) == 0
   out = capsys.readouterr().out
-  for title in models.TITLES.values():
-    assert f'{title}, α = 2' in out
+  for net in models.NETS.values():
+    assert f'{net.title}, α = 2' in out
   assert out.count('by its strides') == 7
   assert '4×4×16 ' in out  # conv6 of D-CONV and D-LOCAL
 
@@ -272,7 +272,7 @@ def trained(name, alpha=2, **fields):
 @pytest.mark.parametrize(
   ('name', 'fields'),
   [
-    *((name, {}) for name in models.NAMES),
+    *((name, {}) for name in models.NETS),
     ('s_local', {'local_norm': 'unit'}),
     ('d_local', {'local_norm': 'unit'}),
   ],
@@ -323,7 +323,7 @@ def test_training_moves_the_statistics_towards_the_batch(name, norm, shape):
     )
 
 
-@pytest.mark.parametrize('name', models.NAMES)
+@pytest.mark.parametrize('name', models.NETS)
 def test_dropout_is_on_the_inputs_of_the_last_two_layers_only(name):
   net, variables, x = trained(name, alpha=4)
   params, batch_stats = variables['params'], variables['batch_stats']
@@ -360,7 +360,7 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate(rate):
   assert len({bytes(row) for row in np.asarray(y == 0)}) == (50 if rate else 1)
 
 
-@pytest.mark.parametrize('name', models.NAMES)
+@pytest.mark.parametrize('name', models.NETS)
 def test_kernels_are_he_normal(name):
   module = models.build(config(name, 4), (16, 16, 3), 10)
   init = jax.jit(module.init)

@@ -8,6 +8,7 @@ from configs import base
 from lconv_jax.train import optim
 
 STEPS = 10
+CONVOLUTIONAL = frozenset({'conv1'})
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def params():
 
 
 def run(config, params, steps=STEPS):
-  structure = optim.Structure.from_config(config, STEPS)
+  structure = optim.Structure.from_config(config, STEPS, CONVOLUTIONAL)
   hyper = optim.Hyper.from_config(config)
   tx = optim.make(structure, hyper, params)
   state = tx.init(params)
@@ -96,7 +97,7 @@ def test_what_a_grid_varies_does_not_recompile(params):
   @jax.jit
   def step(hyper, params):
     traces.append(1)
-    structure = optim.Structure.from_config(config, STEPS)
+    structure = optim.Structure.from_config(config, STEPS, CONVOLUTIONAL)
     tx = optim.make(structure, hyper, params)
     return tx.update(params, tx.init(params), params)[0]
 
