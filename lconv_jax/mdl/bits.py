@@ -6,7 +6,6 @@ from jaxtyping import Integer, UInt8
 from lconv_jax import errors
 
 _CHUNK = 1 << 16  # numbers turned into bits at a time
-_UNARY = 1 << 20  # bits searched at a time
 
 
 def width(count: int) -> int:
@@ -32,10 +31,6 @@ class Counter:
   def gamma(self, value: int) -> None:
     """Takes an integer of 0 or more, by Elias' γ code of its successor."""
     self.bits += 2 * (value + 1).bit_length() - 1
-
-  def unary(self, values: Integer[np.ndarray, ' n']) -> None:
-    """Takes integers of 0 or more, each as that many zeros and a one."""
-    self.bits += int(values.sum()) + len(values)
 
 
 class Writer(Counter):
@@ -67,14 +62,6 @@ class Writer(Counter):
     length = (value + 1).bit_length()
     self.number(0, length - 1)
     self.number(value + 1, length)
-
-  def unary(self, values: Integer[np.ndarray, ' n']) -> None:
-    """Writes integers of 0 or more, each as that many zeros and a one."""
-    for start in range(0, len(values), _CHUNK):
-      ends = np.cumsum(values[start : start + _CHUNK] + 1)
-      digits = np.zeros(ends[-1], np.uint8)
-      digits[ends - 1] = 1
-      self._put(digits)
 
   def to_bytes(self) -> bytes:
     """Returns all that was written, the last byte filled up with zeros."""
@@ -123,23 +110,6 @@ class Reader:
       if zeros > 64:
         raise errors.UsageError('The code is damaged: no number is so large.')
     return (1 << zeros | self.number(zeros)) - 1
-
-  def unary(self, count: int) -> Integer[np.ndarray, ' n']:
-    """Reads `count` integers, each as that many zeros and a one."""
-    start, ends, found = self.position, [], 0
-    while found < count:
-      begin = self.position
-      left = 8 * len(self._data) - begin
-      if left <= 0:
-        raise _truncated()
-      ones = begin + np.flatnonzero(self._take(min(_UNARY, left)))
-      ends.append(ones[: count - found])
-      found += len(ends[-1])
-    if not count:
-      return np.zeros(0, np.int64)
-    at = np.concatenate(ends)
-    self.position = int(at[-1]) + 1
-    return np.diff(at, prepend=start - 1) - 1
 
   def rest(self) -> bytes:
     """Returns the bytes behind the one that was read last."""

@@ -8,7 +8,6 @@ from jaxtyping import PyTree
 from lconv_jax import errors
 from lconv_jax.mdl import alphabet, bits, sparse
 from lconv_jax.mdl.entropy import Entropy
-from lconv_jax.mdl.golomb import Golomb
 from lconv_jax.mdl.proof import Proof
 
 
@@ -33,12 +32,7 @@ class Code(Protocol):
     """
 
 
-CODES: dict[str, Code] = {
-  'proof': Proof(),
-  'golomb': Golomb(),
-  'entropy': Entropy(),
-}
-CHOICE = 2  # bits that say which of them was taken
+CODES: dict[str, Code] = {'proof': Proof(), 'entropy': Entropy()}
 
 
 class Length(NamedTuple):

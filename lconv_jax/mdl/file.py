@@ -23,6 +23,10 @@ from lconv_jax.mdl import alphabet, bits, code, sparse
 _HEADER = struct.Struct('>6sBI')  # magic number, version, CRC-32 of the rest
 _MAGIC, _VERSION = b'\x93lconv', 1
 _B = 5  # bits that tell all b apart
+# By the number that stands for a code in a file. Golomb's code, which no net
+# was shortest in, is not read any more.
+_NAMES = ('proof', 'golomb', 'entropy')
+_CHOICE = 2  # bits of that number
 
 
 class Description(NamedTuple):
@@ -68,9 +72,7 @@ def save(path: str | pathlib.Path, params: PyTree, b: int) -> Description:
     UsageError: as `describe` does; or the file cannot be written.
   """
   found = describe(params, b)
-  writer = bits.Writer()
-  _write(sparse.from_params(params), b, found.code, writer)
-  data = writer.to_bytes()
+  data = encoded(params, b, found.code)
   partial = pathlib.Path(f'{path}.{os.getpid()}.partial')
   header = _HEADER.pack(_MAGIC, _VERSION, _crc(params, data))
   try:
@@ -88,6 +90,13 @@ def save(path: str | pathlib.Path, params: PyTree, b: int) -> Description:
     with contextlib.suppress(OSError):
       partial.unlink(missing_ok=True)
   return found
+
+
+def encoded(params: PyTree, b: int, name: str) -> bytes:
+  """Returns what a file holds in one of `code.CODES`, behind its header."""
+  writer = bits.Writer()
+  _write(sparse.from_params(params), b, name, writer)
+  return writer.to_bytes()
 
 
 def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
@@ -120,11 +129,17 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
       'architecture; write it again from its run.'
     )
   reader = bits.Reader(data)
+  b = reader.number(_B) + alphabet.WIDTHS[0]
+  number = reader.number(_CHOICE)
+  name = _NAMES[number] if number < len(_NAMES) else f'number {number}'
+  if name not in code.CODES:
+    raise errors.UsageError(
+      f'{path} is written in the code {name}, which this version does not '
+      'read; write it again by `python -m lconv_jax.mdl` from its run.'
+    )
   try:
-    b = reader.number(_B) + alphabet.WIDTHS[0]
-    name = list(code.CODES)[reader.number(code.CHOICE)]
     net = code.read(reader, skeleton, b, code.CODES[name])
-  except (errors.UsageError, IndexError) as e:
+  except errors.UsageError as e:
     raise errors.UsageError(
       f'{path} describes a net of another architecture; give the one that it '
       'was made of.'
@@ -139,7 +154,7 @@ def _crc(params: PyTree, data: bytes) -> int:
 def _write(net: sparse.Sparse, b: int, name: str, to: bits.Counter) -> None:
   alphabet.check(b)
   to.number(b - alphabet.WIDTHS[0], _B)
-  to.number(list(code.CODES).index(name), code.CHOICE)
+  to.number(_NAMES.index(name), _CHOICE)
   code.write(net, b, code.CODES[name], to)
 
 
