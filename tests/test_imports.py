@@ -5,6 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+import lconv_jax
+
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / 'lconv_jax'
 
@@ -90,3 +94,15 @@ def test_importing_the_package_or_the_loop_loads_no_tensorflow():
 def test_help_loads_what_is_quick_to_load():
   loaded = python('import sys, main; print(*sys.modules)')
   assert not {'orbax', 'tensorflow'} & set(loaded)
+
+
+def test_names_and_packages_are_imported_when_they_are_used():
+  loaded = python('import sys, lconv_jax; print(*sys.modules)')
+  assert not {'jax', 'flax', 'numpy'} & set(loaded)
+  loaded = python('import sys, lconv_jax; lconv_jax.lasso; print(*sys.modules)')
+  assert 'lconv_jax.lasso' in loaded and 'lconv_jax.conv' not in loaded
+  assert {*lconv_jax.__all__, 'augment', 'mdl'} <= set(dir(lconv_jax))
+  assert lconv_jax.beta_lasso is lconv_jax.lasso.beta_lasso
+  assert lconv_jax.local_conv is lconv_jax.conv.local_conv
+  with pytest.raises(AttributeError, match="no attribute 'gamma_lasso'"):
+    _ = lconv_jax.gamma_lasso
