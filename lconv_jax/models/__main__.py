@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     alpha = args.base_channels or net.base_channels
     rows = table.lines(name, alpha, args.image_size, args.num_classes)
     console.print(f'{net.title}, α = {alpha}')
-    console.print(_table(name, rows), end='\n\n')
+    console.print(_table(name, rows), '')
   print(_NOTE)
   return 0
 
