@@ -1,11 +1,14 @@
 """The notebook runs top to bottom, in a kernel of its own as a reader's."""
 
 import base64
+import importlib.util
 import pathlib
 import re
+import sys
 
 import nbformat
 import pytest
+from IPython.core import inputtransformer2
 
 from notebooks import execute
 
@@ -52,6 +55,45 @@ def cells(tmp_path_factory):
 
 def test_nothing_is_installed_where_the_package_is(cells):
   assert not cells['install'].outputs
+
+
+def test_where_the_package_is_missing_a_named_repository_is_installed(
+  tmp_path, monkeypatch
+):
+  (source,) = (c.source for c in read().cells if c.get('id') == 'install')
+  cell = inputtransformer2.TransformerManager().transform_cell(source)
+  package = importlib.util.find_spec('lconv_jax')
+  found = iter([None, None, package])
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: next(found))
+  monkeypatch.setattr(sys, 'path', list(sys.path))
+  monkeypatch.chdir(tmp_path)
+  shell = Shell()
+  with pytest.raises(RuntimeError, match='address of your copy'):
+    exec(cell, {'get_ipython': lambda: shell})
+  assert not shell.commands
+  names = {'get_ipython': lambda: shell}
+  exec(cell.replace('OWNER/', 'somebody/'), names)
+  clone, install = (command.format(**names) for command in shell.commands)
+  assert clone.endswith('https://github.com/somebody/lconv_jax checkout')
+  extras = re.search(r"install .* -e './checkout\[(.*)\]'", install)[1]
+  setup = (PATH.parents[1] / 'setup.py').read_text(encoding='utf-8')
+  for extra in extras.split(','):
+    assert re.search(f"^    '{extra}': ", setup, re.MULTILINE), extra
+  assert sys.path[0] == str(tmp_path / 'checkout')
+
+
+class Shell:
+  """Records what a cell runs; a clone becomes a folder."""
+
+  def __init__(self):
+    self.commands = []
+
+  def system(self, command):
+    self.commands.append(command)
+    pathlib.Path(command.split()[-1]).mkdir()
+
+  def run_line_magic(self, magic, line):
+    self.commands.append(f'{magic} {line}')
 
 
 def test_what_is_trained_is_the_same_net_three_times(cells):
