@@ -1,1 +1,1 @@
-"""What the package's own way of computing gains, against independent peers."""
+"""Times of the package's own way of computing, against independent peers."""

@@ -1,10 +1,10 @@
-"""How long a net takes to write in few bits and to read, and how few.
+"""Time to write a net in few bits and to read it, and how few bits.
 
   python -m benchmarks.describe --out benchmarks/results/describe.json
 
 Nets of one large layer, with 1 % of non-zero weights at random places, in each
-code of `lconv_jax.mdl`; beside SciPy's compressed sparse matrices, which zlib
-shortens. Every result is read again and compared.
+code of `lconv_jax.mdl`; beside them SciPy's compressed sparse matrices, which
+zlib shortens. Every result is read again and compared.
 """
 
 import io
@@ -46,41 +46,40 @@ def codecs() -> dict[str, Codec]:
   return {**ours, 'scipy npz': Codec(_save_npz, _load_npz)}
 
 
-def measure(kernel: np.ndarray, rounds: int, **labels: Any) -> list[dict]:
-  """Measures all codecs on a kernel, in turn.
+def measure(
+  kernel: np.ndarray, rounds: int, **labels: Any
+) -> list[interleave.Row]:
+  """Times all codecs on a kernel, in turn.
 
   Raises:
-    RuntimeError: one of them does not give the kernel back.
+    WrongResultError: a codec does not give the kernel back.
   """
   found = codecs()
   written = {name: codec.write(kernel) for name, codec in found.items()}
   peaks = {name: _peak(codec, kernel) for name, codec in found.items()}
-  for name, data in written.items():
-    if not np.array_equal(found[name].read(data, kernel), kernel):
-      raise RuntimeError(f'{name} does not give the kernel back.')
-  rows = []
-  for what, calls in (
-    ('write', {n: lambda c=c: c.write(kernel) for n, c in found.items()}),
-    (
-      'read',
-      {
-        n: lambda n=n, c=c: c.read(written[n], kernel) for n, c in found.items()
-      },
-    ),
-  ):
-    timings = interleave.measure(calls, rounds, seconds=60.0)
-    for row in interleave.rows(timings, ('scipy npz',), what=what, **labels):
-      name = row['candidate']
-      row['bits_per_nonzero'] = (
-        8 * len(written[name]) / int(np.count_nonzero(kernel))
+  write, read = {}, {}
+  for name, codec in found.items():
+    write[name] = lambda c=codec: c.write(kernel)
+    read[name] = lambda c=codec, data=written[name]: c.read(data, kernel)
+    if not np.array_equal(read[name](), kernel):
+      raise interleave.WrongResultError(
+        f'{name} does not give the kernel back; nothing is timed.'
       )
-      row['peak_bytes_of_write'] = peaks[name]
-      rows.append(row)
+  rows = []
+  for what, calls in (('write', write), ('read', read)):
+    rows += interleave.compare(
+      calls, rounds, ('scipy npz',), seconds=60.0, what=what, **labels
+    )
+  nonzero = int(np.count_nonzero(kernel))
+  for row in rows:
+    name = row['candidate']
+    row['bits_per_nonzero'] = 8 * len(written[name]) / nonzero
+    row['peak_bytes_of_write'] = peaks[name]
   return rows
 
 
 def kernel(shape: tuple[int, int]) -> np.ndarray:
-  """Returns weights of `_VALUES` values, all but `_DENSITY` of them zero."""
+  """Returns weights with `_VALUES` values, a share `_DENSITY` not zero."""
   rng = np.random.default_rng(0)
   values = alphabet.nearest(rng.normal(size=_VALUES), _B)
   result = np.zeros(shape, np.float32)
@@ -91,29 +90,23 @@ def kernel(shape: tuple[int, int]) -> np.ndarray:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints a table and writes it.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = interleave.parser('benchmarks.describe', __doc__)
+  """Times the codecs, prints a table and writes it."""
+  parser = interleave.parser('benchmarks.describe', __doc__, rounds=5)
   parser.add_argument(
     '--sizes', nargs='+', choices=_SHAPES, default=list(_SHAPES)
   )
-  parser.add_argument('--rounds', type=int, default=5)
   args = parser.parse_args(argv)
   rows = []
   for size in args.sizes:
     rows += measure(kernel(_SHAPES[size]), args.rounds, weights=size)
-  if args.out:
-    interleave.write(args.out, rows)
-  print('Milliseconds (over SciPy), bits for each non-zero weight:')
-  print(interleave.table(rows, ('weights', 'what'), _cell))
-
-
-def _cell(row: dict[str, Any]) -> str:
-  time = interleave.milliseconds('scipy npz')(row)
-  return f'{time}, {row["bits_per_nonzero"]:.2f}'
+  interleave.finish(args.out, rows)
+  time = interleave.milliseconds('scipy npz')
+  interleave.show(
+    'Milliseconds (over SciPy), bits for each non-zero weight:',
+    rows,
+    ('weights', 'what'),
+    lambda row: f'{time(row)}, {row["bits_per_nonzero"]:.2f}',
+  )
 
 
 def _peak(codec: Codec, kernel: np.ndarray) -> int:

@@ -1,14 +1,14 @@
-"""What a device could do at best, on paper, for each layer and whole steps.
+"""Least times of layers and whole training steps on a device, on paper.
 
   python -m benchmarks.floor --tflops 790 --bandwidth 4.3
 
 A layer takes at least the time of its arithmetic, and at least that of its
 memory traffic. `fused` reads and writes every array once in each pass, as a
-kernel that cuts patches on the fly would; `im2col` also writes and reads the
-patches of LOCAL layers, as `batch_minor`'s batched method does. The defaults
-are an H200's products and copies in bfloat16. Batch norm and ReLU are taken to
-be fused into the layers; the update reads and writes weights and momentum in
-float32.
+kernel that cuts patches on the fly would. `im2col` also writes and reads the
+patches of LOCAL layers, as the batched method of `batch_minor` does. The
+defaults are an H200's products and copies in bfloat16. Batch norm and ReLU
+count as fused into the layers; the update reads and writes weights and momentum
+in float32.
 """
 
 import argparse
@@ -16,25 +16,17 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from benchmarks import interleave, pictures
 from configs import base
 from lconv_jax import models
 
-NETS = (
-  ('s_fc', 150),
-  ('s_conv', 150),
-  ('s_local', 32),
-  ('s_local', 150),
-  ('d_conv', 15),
-  ('d_local', 15),
-  ('resnet18', 64),
-)
+NETS = (*base.ALPHA.items(), ('s_local', 32))
 TFLOPS, BANDWIDTH = 790.0, 4.3  # an H200's in bfloat16: 10¹²/s, TB/s
-_IMAGE, _CLASSES = (32, 32, 3), 10
 _BYTES = 2  # of a 16-bit number
 
 
 class Layer(NamedTuple):
-  """What a layer computes and moves, per training step."""
+  """Arithmetic and traffic of a layer in a training step."""
 
   name: str
   flop: float
@@ -43,7 +35,7 @@ class Layer(NamedTuple):
 
 
 class Floor(NamedTuple):
-  """Seconds that a step takes at least."""
+  """Least seconds of a layer or a step."""
 
   products: float
   fused: float
@@ -62,17 +54,18 @@ def layers(
   Args:
     name: one of `models.NETS`.
     alpha: base channels.
-    batch: images a step.
-    momentum: whether the update reads and writes a momentum as well.
+    batch: images in a step.
+    momentum: whether the update also reads and writes a momentum.
     kernel_size: of convolutions, pixels; 0: the net's own.
   """
   model = base.base().model
   model.update({'name': name, 'base_channels': alpha})
   model.kernel_size = kernel_size
+  net = models.describe(model, pictures.SHAPE, pictures.CLASSES)
   return [
     # The images need no gradient.
     _layer(layer, batch, 3 if i else 2, momentum)
-    for i, layer in enumerate(models.describe(model, _IMAGE, _CLASSES).layers)
+    for i, layer in enumerate(net.layers)
   ]
 
 
@@ -89,8 +82,7 @@ def _layer(
   moved = 2 * batch * (x + y) + weights
   if passes == 3:
     moved += batch * (x + y) + weights
-  # In float32: gradient written and read, weight read and written, and so the
-  # momentum.
+  # In float32: gradient, weight and momentum are each read and written.
   update = 4 * (6 if momentum else 4) * weights
   return Layer(
     layer.name,
@@ -104,13 +96,7 @@ def _layer(
 def seconds(
   layer: Layer, tflops: float = TFLOPS, bandwidth: float = BANDWIDTH
 ) -> Floor:
-  """Returns the floors of a layer.
-
-  Args:
-    layer: of `layers`.
-    tflops: 10¹²/s.
-    bandwidth: TB/s.
-  """
+  """Returns the floors of a layer, for a device of 10¹²/s and TB/s."""
   products = layer.flop / tflops / 1e12
   fused = layer.fused_bytes / bandwidth / 1e12
   im2col = fused + layer.im2col_bytes / bandwidth / 1e12
@@ -118,41 +104,35 @@ def seconds(
 
 
 def total(floors: Sequence[Floor]) -> Floor:
-  """Returns the floors of a step whose layers come one after the other."""
+  """Returns the floors of a step, whose layers run one after the other."""
   return Floor(*map(sum, zip(*floors, strict=True)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Lets a command line say how fast the device is on paper."""
+  """Adds the device's speed on paper to a command line."""
   parser.add_argument('--tflops', type=float, default=TFLOPS, help='10¹²/s')
   parser.add_argument('--bandwidth', type=float, default=BANDWIDTH, help='TB/s')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Prints floors.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.floor',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  """Prints floors."""
+  parser = interleave.parser('benchmarks.floor', __doc__, out=False)
   add_arguments(parser)
   parser.add_argument('--batch', type=int, default=512)
   args = parser.parse_args(argv)
   for name, alpha in NETS:
-    print(f'{models.NETS[name].title}, α = {alpha}, batch {args.batch}: µs')
-    print(f'{"layer":>14}{"products":>10}{"fused":>10}{"im2col":>10}')
     found = layers(name, alpha, args.batch)
     floors = [seconds(layer, args.tflops, args.bandwidth) for layer in found]
-    names = [layer.name for layer in found]
-    for label, floor in zip(
-      [*names, 'step'], [*floors, total(floors)], strict=True
-    ):
-      print(f'{label:>14}' + ''.join(f'{1e6 * t:10.1f}' for t in floor))
-    print()
+    floors.append(total(floors))
+    names = [*(layer.name for layer in found), 'step']
+    interleave.print_table(
+      f'{models.NETS[name].title}, α = {alpha}, batch {args.batch}: µs',
+      ('layer', *Floor._fields),
+      [
+        [label, *(f'{1e6 * t:.1f}' for t in floor)]
+        for label, floor in zip(names, floors, strict=True)
+      ],
+    )
 
 
 if __name__ == '__main__':

@@ -5,8 +5,8 @@
   python -m benchmarks.grid --throughput --nets s_conv:4 d_conv:2  # steps
 
 The 25 points of β-LASSO's grid without dropout, S-FC, CIFAR-10. Whole
-commands from start to end; both begin without compiled programs, and with
-decoded images. `--throughput` compares training alone, in this process.
+commands are timed from start to end; both begin without compiled programs, and
+with decoded images. `--throughput` compares training alone, in this process.
 """
 
 import argparse
@@ -15,19 +15,15 @@ import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks import interleave
 from configs import base
 from configs.grids import beta_lasso
 from launch import sweep
-from lconv_jax import models
-from lconv_jax.data import cache
-from lconv_jax.data import dataset as data
+from lconv_jax import data, models
 from lconv_jax.train import optim, trainer
 
 CANDIDATES = ('side by side', 'one by one')
@@ -44,7 +40,7 @@ _STEPS = 10
 
 
 def points(args: argparse.Namespace, folder: pathlib.Path) -> sweep.Sweep:
-  """Returns the 25 points, with what the command line says of all."""
+  """Returns the 25 points, with the fields that the command line sets."""
   grid = folder / 'grid.py'
   grid.write_text(_GRID)
   overrides = {
@@ -60,7 +56,7 @@ def points(args: argparse.Namespace, folder: pathlib.Path) -> sweep.Sweep:
 def commands(
   whole: sweep.Sweep, folder: pathlib.Path, singles: int
 ) -> dict[str, list[list[str]]]:
-  """Returns what each candidate runs."""
+  """Returns the commands of each candidate."""
   names = list(whole.points)
   some = [names[i * len(names) // singles] for i in range(singles)]
   return {
@@ -70,7 +66,7 @@ def commands(
 
 
 def seconds(all_of_them: Sequence[Sequence[str]], home: pathlib.Path) -> float:
-  """Returns how long commands take, the first of which compiles."""
+  """Returns the seconds that commands take, the first of which compiles."""
   shutil.rmtree(home / 'lconv_jax' / 'xla', ignore_errors=True)
   environ = {**os.environ, 'XDG_CACHE_HOME': str(home)}
   begin = time.perf_counter()
@@ -81,32 +77,28 @@ def seconds(all_of_them: Sequence[Sequence[str]], home: pathlib.Path) -> float:
   return time.perf_counter() - begin
 
 
-def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
-  """Measures: side by side, one by one, and side by side again."""
+def whole_commands(args: argparse.Namespace) -> list[interleave.Row]:
+  """Times side by side, one by one, and side by side again."""
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     whole = points(args, folder)
     # Decoded here, as on any machine that has trained before.
     if args.data == 'cifar10':
       data.read(args.data, args.data_dir)
-      shutil.copytree(cache.cache_dir(), folder / 'home' / 'lconv_jax')
+      shutil.copytree(data.cache.cache_dir(), folder / 'home' / 'lconv_jax')
     runs = commands(whole, folder, args.singles)
     times = {candidate: [] for candidate in CANDIDATES}
     for candidate in (*CANDIDATES, CANDIDATES[0]):
       shutil.rmtree(folder / 'together', ignore_errors=True)
       times[candidate].append(seconds(runs[candidate], folder / 'home'))
       print(f'{candidate}: {times[candidate][-1]:.1f} s', flush=True)
-  total = len(whole.points) / args.singles
-  timings = {
-    candidate: interleave.Timing(
-      statistics.median(t) * (total if candidate == 'one by one' else 1),
-      None,
-      len(t),
-    )
-    for candidate, t in times.items()
-  }
+  together, apart = (statistics.median(t) for t in times.values())
+  apart *= len(whole.points) / args.singles
   return interleave.rows(
-    timings,
+    {
+      'side by side': interleave.Timing(together, None, 2),
+      'one by one': interleave.Timing(apart, None, 1),
+    },
     CANDIDATES[:1],
     data=args.data,
     alpha=args.alpha,
@@ -118,8 +110,8 @@ def whole_commands(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def throughput(
   args: argparse.Namespace, net: str, alpha: int
-) -> list[dict[str, Any]]:
-  """Measures training steps of some numbers of points in one program."""
+) -> list[interleave.Row]:
+  """Times training steps of some numbers of points in one program."""
   config = base.choose(base.base(), args.data)
   config.model.update({'name': net, 'base_channels': alpha})
   config.data.dir = args.data_dir
@@ -132,9 +124,14 @@ def throughput(
       hypers.append(optim.Hyper.from_config(config))
     t = trainer.Trainer(built, hypers=hypers)
     calls[f'{count} points'] = lambda t=t: t.train_until(t.step + _STEPS)
-  timings = interleave.measure(calls, rounds=5, seconds=30.0)
-  rows = interleave.rows(
-    timings, list(calls)[:1], net=net, data=args.data, alpha=alpha
+  rows = interleave.compare(
+    calls,
+    5,
+    list(calls)[:1],
+    seconds=30.0,
+    net=net,
+    data=args.data,
+    alpha=alpha,
   )
   for row, count in zip(rows, args.counts, strict=True):
     images = count * _STEPS * config.train.batch_size
@@ -145,35 +142,30 @@ def throughput(
 def _net(word: str) -> tuple[str, int]:
   name, _, alpha = word.partition(':')
   if name not in models.NETS or not alpha.isdecimal():
-    raise argparse.ArgumentTypeError(f'{word!r} is no NET:α such as s_fc:1')
+    raise argparse.ArgumentTypeError(f'{word!r} is not NET:α, such as s_fc:1')
   return name, int(alpha)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints a table and writes it.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = interleave.parser('benchmarks.grid', __doc__)
-  parser.add_argument('--alpha', type=int, default=1)
-  parser.add_argument('--epochs', type=int, default=2)
-  parser.add_argument(
+def _parser() -> argparse.ArgumentParser:
+  made = interleave.parser('benchmarks.grid', __doc__)
+  made.add_argument('--alpha', type=int, default=1)
+  made.add_argument('--epochs', type=int, default=2)
+  made.add_argument(
     '--singles', type=int, default=25, help='how many points run one by one'
   )
-  parser.add_argument(
-    '--data', default='cifar10', help='choices of the config; nlgp,smoke'
+  made.add_argument(
+    '--data', default='cifar10', help='choices of the config, or nlgp,smoke'
   )
-  parser.add_argument('--data_dir', default='')
-  parser.add_argument('--throughput', action='store_true')
-  parser.add_argument(
+  made.add_argument('--data_dir', default='')
+  made.add_argument('--throughput', action='store_true')
+  made.add_argument(
     '--counts',
     type=int,
     nargs='+',
     default=[1, 5, 25],
-    help='of points, for --throughput',
+    help='numbers of points, for --throughput',
   )
-  parser.add_argument(
+  made.add_argument(
     '--nets',
     type=_net,
     nargs='+',
@@ -181,28 +173,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     metavar='NET:α',
     help='for --throughput',
   )
-  args = parser.parse_args(argv)
+  return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Times the grid, prints a table and writes it."""
+  args = _parser().parse_args(argv)
   if args.throughput:
-    rows = []
-    for net, alpha in args.nets:
-      rows += throughput(args, net, alpha)
-    print('Images per second, of all points together:')
-    cell = lambda row: f'{row["images_per_second"]:,.0f}'  # noqa: E731
-    print(interleave.table(rows, ('net', 'data', 'alpha'), cell))
+    rows = [r for net in args.nets for r in throughput(args, *net)]
+    interleave.show(
+      'Images per second, of all points together:',
+      rows,
+      ('net', 'data', 'alpha'),
+      lambda row: f'{row["images_per_second"]:,.0f}',
+    )
   else:
     rows = whole_commands(args)
-    print('Seconds (over side by side):')
     share = interleave.ratio(CANDIDATES[0])
-    print(
-      interleave.table(
-        rows,
-        ('data', 'alpha', 'epochs', 'points'),
-        lambda row: f'{row["median_s"]:.1f} ({share(row)})',
-      )
+    interleave.show(
+      'Seconds (over side by side):',
+      rows,
+      ('data', 'alpha', 'epochs', 'points'),
+      lambda row: f'{row["median_s"]:.1f} ({share(row)})',
     )
-  if args.out:
-    interleave.write(args.out, rows)
+  interleave.finish(args.out, rows)
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  main()

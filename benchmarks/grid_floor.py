@@ -1,20 +1,19 @@
-"""How long a grid trains on a device at best, on paper.
+"""Least hours of a grid's training on a device, on paper.
 
   python -m benchmarks.grid_floor table1 table2 --tflops 790 --bandwidth 4.3
 
 Epochs times steps times the floor of a step (`benchmarks.floor`, fused), summed
-over the runs. Evaluation, augmentation, compilation and saving are not in it,
-nor anything that a real step needs beyond its floor: to plan with, take a
-multiple. The defaults are an H200's products and copies in bfloat16.
+over the runs. They leave out evaluation, augmentation, compilation, saving, and
+all that a real step needs beyond its floor, so plan with a multiple. The
+default device is an H200 in bfloat16.
 """
 
-import argparse
 import functools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import floor
+from benchmarks import floor, interleave
 from configs import grids
 from launch import sweep
 
@@ -26,15 +25,15 @@ def seconds(
   tflops: float = floor.TFLOPS,
   bandwidth: float = floor.BANDWIDTH,
 ) -> float:
-  """Returns how long a run takes at least.
+  """Returns the least seconds of a run's steps.
 
   Args:
-    fields: of its config, with dots in their names.
+    fields: the fields of its config, with dots in their names.
     tflops: 10¹²/s.
     bandwidth: TB/s.
 
   Raises:
-    ValueError: the data set is none of `TRAIN`.
+    ValueError: the data set is not among `TRAIN`.
   """
   if fields['data.name'] not in TRAIN:
     raise ValueError(
@@ -43,6 +42,7 @@ def seconds(
     )
   batch = fields['train.batch_size']
   images = TRAIN[fields['data.name']] - fields['data.validation']
+  images = fields['data.limit'] or images
   step = _step(
     fields['model.name'],
     fields['model.base_channels'],
@@ -71,23 +71,15 @@ def _step(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Prints the number of runs of each grid, and their hours on a device.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-
-  Returns:
-    The exit status.
-  """
-  parser = argparse.ArgumentParser(
-    prog='python -m benchmarks.grid_floor',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  """Prints the runs of each grid and their hours; returns the exit status."""
+  parser = interleave.parser('benchmarks.grid_floor', __doc__, out=False)
   parser.add_argument(
-    'grids', nargs='*', default=grids.NAMES, metavar='GRID',
+    'grids',
+    nargs='*',
+    default=grids.NAMES,
+    metavar='GRID',
     help='as launch.local takes it; default: all of the paper',
-  )  # fmt: skip
+  )
   floor.add_arguments(parser)
   args = parser.parse_args(argv)
   try:
@@ -102,11 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
   except ValueError as e:
     print(f'error: {e}', file=sys.stderr)
     return 2
-  print(f'{"grid":<20}{"runs":>8}{"hours":>10}{"longest run":>14}')
-  for grid, hours in zip(expanded, times, strict=True):
-    print(
-      f'{grid.grid:<20}{len(hours):>8,}{sum(hours):>10.2f}{max(hours):>14.2f}'
-    )
+  interleave.print_table(
+    'Hours at least:',
+    ('grid', 'runs', 'all', 'longest run'),
+    [
+      (grid.grid, f'{len(t):,}', f'{sum(t):.2f}', f'{max(t):.2f}')
+      for grid, t in zip(expanded, times, strict=True)
+    ],
+  )
   return 0
 
 

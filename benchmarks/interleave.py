@@ -1,8 +1,8 @@
-"""The one place that measures: calls in turn, medians, a JSON file, a table.
+"""Times calls in turn; writes and prints what they took.
 
-The machines this runs on drift by up to a factor of two within minutes, so
-what is compared runs interleaved, round by round, and only the ratios within
-one run count; a time by itself says little, and times of two runs say nothing.
+The machines we have drift by up to a factor of two within minutes, so calls are
+compared by interleaving them, round by round. Only the ratios within one run
+count: a time by itself says little, and times of two runs cannot be compared.
 """
 
 import argparse
@@ -15,13 +15,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import rich.console
+import rich.table
 
 from lconv_jax import runs
+
+Row = dict[str, Any]
 
 # A candidate that is too slow for all rounds still has a median.
 _MIN_ROUNDS = 3
 
-# What changes times from outside.
+# Settings that change times from outside.
 _SETTINGS = (
   'GLIBC_TUNABLES',
   'OMP_WAIT_POLICY',
@@ -32,46 +36,55 @@ _SETTINGS = (
 )
 
 
+class WrongResultError(Exception):
+  """A candidate computes something else, so its time would mean nothing."""
+
+
 class Timing(NamedTuple):
-  """How long a call took, over its rounds."""
+  """Time of a call, over its rounds."""
 
   median_s: float
-  quartiles_s: tuple[float, float] | None  # first and third; a sum has none
-  rounds: int  # of a sum: the fewest
-
-  def divided_by(self, count: int) -> 'Timing':
-    """Returns the time of one of `count` like steps that a call makes."""
-    quartiles = self.quartiles_s and tuple(q / count for q in self.quartiles_s)
-    return Timing(self.median_s / count, quartiles, self.rounds)
+  quartiles_s: tuple[float, float] | None  # first and third; None for a sum
+  rounds: int  # of a sum: the smallest number of rounds
 
 
-def parser(module: str, doc: str) -> argparse.ArgumentParser:
-  """Returns the command line of a benchmark, with `--out`.
+def parser(
+  module: str, doc: str, rounds: int | None = None, out: bool = True
+) -> argparse.ArgumentParser:
+  """Returns the command line of a benchmark.
 
   Args:
     module: what follows `python -m`.
-    doc: its docstring.
+    doc: the module's docstring.
+    rounds: the default of `--rounds`; None: there is no such option.
+    out: whether there is the option `--out`.
   """
-  summary, _, description = doc.partition('\n\n')
   result = argparse.ArgumentParser(
     prog=f'python -m {module}',
-    description=f'{summary}\n\n{description}',
+    description=doc,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  result.add_argument('--out', help='the JSON file to write')
+  if out:
+    result.add_argument('--out', help='the JSON file to write')
+  if rounds:
+    result.add_argument('--rounds', type=int, default=rounds)
   return result
 
 
 def measure(
-  calls: Mapping[str, Callable[[], Any]], rounds: int, seconds: float = 5.0
+  calls: Mapping[str, Callable[[], Any]],
+  rounds: int,
+  seconds: float = 5.0,
+  steps: int = 1,
 ) -> dict[str, Timing]:
-  """Measures calls in turn.
+  """Times calls in turn.
 
   Args:
     calls: by name; each returns when its result is ready.
-    rounds: how often each is measured, after one call to warm up.
-    seconds: what each may take in all. A call that would take longer runs in
-      fewer rounds, spread evenly, but at least in three.
+    rounds: how often each call is timed, after one call to warm up.
+    seconds: what each call may take in all. A call that would take longer runs
+      in fewer rounds, spread evenly, but at least in three.
+    steps: the number of equal steps in a call; times are those of one step.
   """
   wanted = {}
   for name, call in calls.items():
@@ -79,12 +92,46 @@ def measure(
     wanted[name] = min(rounds, max(_MIN_ROUNDS, fit))
   times = {name: [] for name in calls}
   for i in range(rounds):
-    # To and fro, so that nobody always follows the same one, whose memory and
-    # threads the next one finds.
+    # To and fro, so that a call does not always follow the same one, whose
+    # memory and threads it finds.
     for name, call in list(calls.items())[:: -1 if i % 2 else 1]:
       if i * wanted[name] % rounds < wanted[name]:
-        times[name].append(_seconds(call))
+        times[name].append(_seconds(call) / steps)
   return {name: _timing(t) for name, t in times.items()}
+
+
+def compare(
+  calls: Mapping[str, Callable[[], Any]],
+  rounds: int,
+  against: Sequence[str],
+  *,
+  seconds: float = 5.0,
+  steps: int = 1,
+  **labels: Any,
+) -> list[Row]:
+  """Times calls in turn and returns a row for each: `rows` of `measure`."""
+  return rows(measure(calls, rounds, seconds, steps), against, **labels)
+
+
+def rows(
+  timings: Mapping[str, Timing], against: Sequence[str], **labels: Any
+) -> list[Row]:
+  """Returns a row for each candidate, for `write` and `show`.
+
+  Args:
+    timings: by candidate, of one run.
+    against: the candidates whose times divide a row's own time in `ratios`.
+    **labels: describe what was timed.
+  """
+  return [
+    {
+      **labels,
+      'candidate': name,
+      **timing._asdict(),
+      'ratios': {a: timing.median_s / timings[a].median_s for a in against},
+    }
+    for name, timing in timings.items()
+  ]
 
 
 def total(rows: Iterable[Mapping[str, Any]]) -> dict[str, Timing]:
@@ -98,36 +145,10 @@ def total(rows: Iterable[Mapping[str, Any]]) -> dict[str, Timing]:
   return sums
 
 
-def rows(
-  timings: Mapping[str, Timing], against: Sequence[str], **labels: Any
-) -> list[dict[str, Any]]:
-  """Returns a row for each candidate, for `write` and `table`.
-
-  Args:
-    timings: by candidate, of one run.
-    against: the candidates whose time a row's ratios are its own time over.
-    **labels: what the timings are of.
-  """
-  return [
-    {
-      **labels,
-      'candidate': name,
-      **timing._asdict(),
-      'ratios': {a: timing.median_s / timings[a].median_s for a in against},
-    }
-    for name, timing in timings.items()
-  ]
-
-
-def command() -> str:
-  """Returns how this process was started."""
-  # sys.argv has lost the -m by which a module was started.
-  return shlex.join(['python', *sys.orig_argv[1:]])
-
-
 def environment() -> dict[str, Any]:
-  """Returns the command, the machine, and what else decides on times."""
-  found = runs.environment() | {'command': command()}
+  """Returns the machine, versions, commit and settings that times depend on."""
+  found = runs.environment()
+  del found['command']  # `command` knows it better
   torch = sys.modules.get('torch')
   if torch is not None:
     found['torch'] = str(torch.__version__)
@@ -135,55 +156,78 @@ def environment() -> dict[str, Any]:
   return found | {k: os.environ[k] for k in _SETTINGS if k in os.environ}
 
 
-def write(path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-  """Writes a JSON file of command, environment and rows."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  found = environment()
-  content = {
-    'command': found.pop('command'),
-    'environment': found,
-    'rows': list(rows),
-  }
-  runs.write_json(path, content)
+def content(
+  rows: Sequence[Row], environment: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns rows with the command that made them and its environment."""
+  # sys.argv lacks the -m by which a module was started.
+  command = shlex.join(['python', *sys.orig_argv[1:]])
+  return {'command': command, 'environment': environment, 'rows': rows}
 
 
-def milliseconds(against: str) -> Callable[[Mapping[str, Any]], str]:
-  """Returns what `table` shows of a row: its median and a ratio."""
+def write(path: str | pathlib.Path | None, content: Mapping[str, Any]) -> None:
+  """Writes a JSON file and the folder that it is in; None writes nothing."""
+  if path:
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    runs.write_json(pathlib.Path(path), content)
+
+
+def finish(path: str | None, rows: Sequence[Row]) -> None:
+  """Writes the rows of a benchmark to the file that `--out` names, if any."""
+  write(path, content(rows, environment()))
+
+
+def milliseconds(against: str) -> Callable[[Row], str]:
+  """Returns what `show` prints of a row: its median and a ratio."""
   share = ratio(against)
   return lambda row: f'{1e3 * row["median_s"]:.2f} ({share(row)})'
 
 
-def ratio(against: str) -> Callable[[Mapping[str, Any]], str]:
-  """Returns what `table` shows of a row: its time over that of `against`."""
+def ratio(against: str) -> Callable[[Row], str]:
+  """Returns what `show` prints of a row: its time over that of `against`."""
   return lambda row: f'{row["ratios"][against]:.2f}'
 
 
-def table(
-  rows: Sequence[Mapping[str, Any]],
+def show(
+  title: str,
+  rows: Sequence[Row],
   labels: Sequence[str],
-  cell: Callable[[Mapping[str, Any]], str],
-) -> str:
-  """Returns aligned text: a line for each case, a column for each candidate.
+  cell: Callable[[Row], str],
+) -> None:
+  """Prints a line for each case, with a column for each candidate.
 
   Args:
-    rows: of `rows`; a candidate that has none for a case is left blank.
+    title: is printed above.
+    rows: of `rows`; a candidate without a row for a case is left blank.
     labels: the keys that tell cases apart.
-    cell: what is shown of a row.
+    cell: returns what is shown of a row.
   """
   names = list(dict.fromkeys(row['candidate'] for row in rows))
   cases = {}
   for row in rows:
     case = tuple(str(row[label]) for label in labels)
     cases.setdefault(case, {})[row['candidate']] = cell(row)
-  lines = [[*labels, *names]]
-  for case, cells in cases.items():
-    lines.append([*case, *(cells.get(name, '') for name in names)])
-  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-  return '\n'.join(
-    '  '.join(s.rjust(w) for s, w in zip(line, widths, strict=True))
-    for line in lines
+  print_table(
+    title,
+    [*labels, *names],
+    [
+      [*case, *(c.get(name, '') for name in names)] for case, c in cases.items()
+    ],
   )
+
+
+def print_table(
+  title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]
+) -> None:
+  """Prints a table, which a terminal that is too narrow wraps by itself."""
+  table = rich.table.Table(box=None)
+  for name in columns:
+    table.add_column(name, justify='right', no_wrap=True)
+  for line in lines:
+    table.add_row(*line)
+  console = rich.console.Console(width=1000, highlight=False)
+  console.print(title, markup=False)
+  console.print(table)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

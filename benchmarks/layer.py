@@ -1,28 +1,42 @@
-"""A layer to be computed, a candidate that does, and whether it is right."""
+"""Layers to compute, and candidates that must compute them correctly."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from benchmarks import interleave
 from lconv_jax.conv import windows
 
-# Of the largest number: float32's rounding is a hundredth of it.
+# Of the largest number; rounding of float32 is a hundredth of it.
 _TOLERANCE = 1e-4
 
 
+class Layout(NamedTuple):
+  """Orders of a `Problem`'s axes in which a candidate has its arrays."""
+
+  images: tuple[int, ...] = (0, 1, 2, 3)
+  kernel: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+
+
 class Problem(NamedTuple):
-  """A locally connected layer's arrays, in the layout of `local_conv`."""
+  """Arrays of a locally connected layer, in the layout of `local_conv`."""
 
   x: Float[np.ndarray, 'b h w cin']
   kernel: Float[np.ndarray, 'ho wo kh kw cin cout']
   dy: Float[np.ndarray, 'b ho wo cout']
   window: windows.Window
-  input_gradient: bool  # whether anybody needs it: not of a net's first layer
+  input_gradient: bool  # False: of a net's first layer, where nothing needs it
+
+  def arrays(self, layout: Layout) -> list[np.ndarray]:
+    """Returns x, kernel and dy in a candidate's layout."""
+    orders = layout.images, layout.kernel, layout.images
+    arrays = zip((self.x, self.kernel, self.dy), orders, strict=True)
+    return [np.ascontiguousarray(a.transpose(order)) for a, order in arrays]
 
 
 class Candidate(NamedTuple):
@@ -33,14 +47,8 @@ class Candidate(NamedTuple):
   """
 
   run: Callable[[], Sequence[ArrayLike]]
-  # How its images and kernels become a `Problem`'s.
-  images: Callable[[np.ndarray], np.ndarray]
-  kernels: Callable[[np.ndarray], np.ndarray]
+  layout: Layout
   temporary_bytes: int | None = None  # at the peak, beside inputs and outputs
-
-
-class WrongResultError(Exception):
-  """A candidate computes something else; its time would mean nothing."""
 
 
 def problem(
@@ -57,42 +65,38 @@ def problem(
   return Problem(*arrays, window, input_gradient)
 
 
-def compiled(
-  fn: Callable[[Array, Array], Array],
-  x: ArrayLike,
-  kernel: ArrayLike,
-  dy: ArrayLike,
-  input_gradient: bool,
-) -> dict[str, Any]:
-  """Returns `run` and `temporary_bytes` of a candidate in JAX.
+def in_jax(
+  problem: Problem, fn: Callable[[Array, Array], Array], layout: Layout
+) -> Candidate:
+  """Returns a candidate in JAX.
 
   Args:
-    fn: (x, kernel) -> y.
-    x: in whatever layout `fn` takes, as is the kernel.
-    kernel: see x.
-    dy: in the layout of fn's result.
-    input_gradient: see `Problem`.
+    problem: what it computes.
+    fn: (x, kernel) -> y, all of them in `layout`.
+    layout: see above.
   """
 
   def step(x: Array, kernel: Array, dy: Array) -> tuple[Array, ...]:
-    if input_gradient:
+    if problem.input_gradient:
       y, vjp = jax.vjp(fn, x, kernel)
     else:
       y, vjp = jax.vjp(partial(fn, x), kernel)
     return y, *vjp(dy)
 
-  args = jax.device_put((x, kernel, dy))
+  args = jax.device_put(tuple(problem.arrays(layout)))
   program = jax.jit(step).lower(*args).compile()
-  return {
-    'run': lambda: jax.block_until_ready(program(*args)),
-    'temporary_bytes': program.memory_analysis().temp_size_in_bytes,
-  }
+  return Candidate(
+    lambda: jax.block_until_ready(program(*args)),
+    layout,
+    program.memory_analysis().temp_size_in_bytes,
+  )
 
 
 def results(candidate: Candidate) -> list[np.ndarray]:
   """Runs a candidate and returns its results in a `Problem`'s layout."""
   *images, kernel = map(np.asarray, candidate.run())
-  return [*map(candidate.images, images), candidate.kernels(kernel)]
+  back, kernel_back = (np.argsort(order) for order in candidate.layout)
+  return [*(a.transpose(back) for a in images), kernel.transpose(kernel_back)]
 
 
 def check(
@@ -101,23 +105,23 @@ def check(
   """Raises WrongResultError unless a candidate computes what is expected.
 
   Args:
-    name: of the candidate, for the message.
-    candidate: runs once.
-    expected: what `results` returns of a right one.
+    name: the candidate's name, for the message.
+    candidate: is run once.
+    expected: the `results` of a candidate that is right.
   """
   got = results(candidate)
   if [g.shape for g in got] != [e.shape for e in expected]:
-    raise WrongResultError(
+    raise interleave.WrongResultError(
       f'{name} returns shapes {[g.shape for g in got]} instead of '
-      f'{[e.shape for e in expected]}; it is not measured.'
+      f'{[e.shape for e in expected]}; it is not timed.'
     )
   names = ('value', 'kernel gradient')
   if len(expected) == 3:
     names = ('value', 'input gradient', 'kernel gradient')
   for what, g, e in zip(names, got, expected, strict=True):
     error, largest = np.abs(g - e).max(), np.abs(e).max()
-    if not error <= _TOLERANCE * largest:  # nor where it is NaN
-      raise WrongResultError(
+    if not error <= _TOLERANCE * largest:  # also where it is NaN
+      raise interleave.WrongResultError(
         f'The {what} of {name} is wrong by {error:.3g}, where the largest '
-        f'number is {largest:.3g}; it is not measured.'
+        f'number is {largest:.3g}; it is not timed.'
       )

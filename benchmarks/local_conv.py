@@ -2,22 +2,20 @@
 
   python -m benchmarks.local_conv --out benchmarks/results/local_conv.json
 
-measures value and gradients of each layer of D-LOCAL with α = 15 (D1 to D8),
-and of the first layer of S-LOCAL with α = 32 and 150 (S1-32, S1-150), on images
-of 32 × 32 pixels, in a few minutes on 2 cores. The first layer of a net needs
-no input gradient, so nobody computes it there. A candidate whose results differ
-from `lconv_jax.local_conv`'s is not measured: the command stops.
+Times value and gradients of each layer of D-LOCAL with α = 15 (D1 to D8), and
+of the first layer of S-LOCAL with α = 32 and 150 (S1-32, S1-150), on images of
+32 × 32 pixels, in a few minutes on 2 cores. The first layer of a net needs no
+input gradient, so no candidate computes it there. The command stops at a
+candidate whose results differ from those of `lconv_jax.local_conv`.
 
-The two that are ours: `batch_minor` in its own layout, which is what a LOCAL
-net runs, and `local_conv`, channels last, its transposes included.
+Two candidates are ours: `batch_minor` in its own layout, which is what a LOCAL
+net runs, and `local_conv`, channels last, which includes its transposes.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
-
-import numpy as np
 
 import lconv_jax
 from benchmarks import interleave, layer
@@ -38,7 +36,7 @@ class Layer(NamedTuple):
   filters: int
   kernel_size: int  # pixels
   stride: int  # pixels
-  first: bool = False  # of its net
+  first: bool = False  # whether it is the first layer of its net
 
 
 def net_layers(family: str, alpha: int) -> list[Layer]:
@@ -60,43 +58,21 @@ LAYERS = {
 QUICK = {'quick': Layer(6, 2, 3, kernel_size=3, stride=2)}
 
 
-def ours_batch_minor(problem: layer.Problem) -> layer.Candidate:
-  """Returns `batch_minor.local_conv`."""
+def ours(
+  fn: Callable[..., Any], layout: layer.Layout, problem: layer.Problem
+) -> layer.Candidate:
+  """Returns `batch_minor.local_conv` or `lconv_jax.local_conv`."""
   w = problem.window
-  return layer.Candidate(
-    **layer.compiled(
-      partial(batch_minor.local_conv, strides=w.strides, padding=w.padding),
-      np.moveaxis(problem.x, 0, -1),
-      np.moveaxis(problem.kernel, -1, 2),
-      np.moveaxis(problem.dy, 0, -1),
-      problem.input_gradient,
-    ),
-    images=lambda a: np.moveaxis(a, -1, 0),
-    kernels=lambda a: np.moveaxis(a, 2, -1),
-  )
-
-
-def ours_channels_last(problem: layer.Problem) -> layer.Candidate:
-  """Returns `lconv_jax.local_conv`."""
-  w = problem.window
-  return layer.Candidate(
-    **layer.compiled(
-      partial(lconv_jax.local_conv, strides=w.strides, padding=w.padding),
-      problem.x,
-      problem.kernel,
-      problem.dy,
-      problem.input_gradient,
-    ),
-    images=lambda a: a,
-    kernels=lambda a: a,
-  )
+  fn = partial(fn, strides=w.strides, padding=w.padding)
+  return layer.in_jax(problem, fn, layout)
 
 
 def makers() -> Makers:
-  """Returns what makes the candidates that can run here, by their names."""
+  """Returns functions that make the candidates that can run here, by name."""
+  batch_last = layer.Layout((1, 2, 3, 0), (0, 1, 5, 2, 3, 4))
   found = {
-    'batch_minor': ours_batch_minor,
-    'local_conv': ours_channels_last,
+    'batch_minor': partial(ours, batch_minor.local_conv, batch_last),
+    'local_conv': partial(ours, lconv_jax.local_conv, layer.Layout()),
     'flax': flax_layer.conv_local,
   }
   torch_layer = optional.torch_peer('torch_layer')
@@ -110,13 +86,13 @@ def makers() -> Makers:
 
 def measure(
   spec: Layer, makers: Makers, rounds: int, **labels: Any
-) -> list[dict[str, Any]]:
-  """Checks all candidates on a layer, and measures them.
+) -> list[interleave.Row]:
+  """Checks all candidates on a layer, and times them.
 
   Args:
     spec: the layer.
-    makers: of the candidates; 'local_conv' says what is right.
-    rounds: how often, see `interleave.measure`.
+    makers: of the candidates; the results of 'local_conv' are expected.
+    rounds: see `interleave.measure`.
     **labels: of the rows; among them `batch`, the number of images.
 
   Raises:
@@ -133,27 +109,20 @@ def measure(
   expected = layer.results(candidates['local_conv'])
   for name, candidate in candidates.items():
     layer.check(name, candidate, expected)
-  timings = interleave.measure(
-    {name: candidate.run for name, candidate in candidates.items()}, rounds
-  )
-  rows = interleave.rows(timings, OURS, **labels)
+  calls = {name: candidate.run for name, candidate in candidates.items()}
+  rows = interleave.compare(calls, rounds, OURS, **labels)
   for row in rows:
     row['temporary_bytes'] = candidates[row['candidate']].temporary_bytes
   return rows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints tables and writes them.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = interleave.parser('benchmarks.local_conv', __doc__)
+  """Times the candidates, prints tables and writes them."""
+  parser = interleave.parser('benchmarks.local_conv', __doc__, rounds=15)
   parser.add_argument('--batch', type=int, nargs='+', default=[128, 512])
   parser.add_argument(
     '--layers', nargs='+', choices=LAYERS, default=list(LAYERS)
   )
-  parser.add_argument('--rounds', type=int, default=15)
   parser.add_argument(
     '--quick',
     action='store_true',
@@ -173,25 +142,23 @@ def main(argv: Sequence[str] | None = None) -> None:
       sums = interleave.total(r for r in of_batch if r['layer'] in D_LOCAL)
       of_batch += interleave.rows(sums, OURS, batch=batch, layer='D-LOCAL')
     rows += of_batch
-  if args.out:
-    interleave.write(args.out, rows)
+  interleave.finish(args.out, rows)
   show(rows)
 
 
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
-  """Prints times, ratios and memory of rows."""
-  labels, (first, second) = ('batch', 'layer'), OURS
-  print(f'Median in ms (over that of {first}):')
-  print(interleave.table(rows, labels, interleave.milliseconds(first)))
-  print(f'\nMedian over that of {second}:')
-  print(interleave.table(rows, labels, interleave.ratio(second)))
-  print('\nTemporary memory in MiB:')
-  rows = [row for row in rows if row.get('temporary_bytes') is not None]
-  print(
-    interleave.table(
-      rows, labels, lambda row: f'{row["temporary_bytes"] / 2**20:.1f}'
-    )
-  )
+def show(rows: Sequence[interleave.Row]) -> None:
+  """Prints times, ratios and memory."""
+  measured = [row for row in rows if row.get('temporary_bytes') is not None]
+  for title, rows_, cell in (
+    (f'Median in ms (over {OURS[0]}):', rows, interleave.milliseconds(OURS[0])),
+    (f'Median over {OURS[1]}:', rows, interleave.ratio(OURS[1])),
+    (
+      'Temporary memory in MiB:',
+      measured,
+      lambda row: f'{row["temporary_bytes"] / 2**20:.1f}',
+    ),
+  ):
+    interleave.show(title, rows_, ('batch', 'layer'), cell)
 
 
 if __name__ == '__main__':

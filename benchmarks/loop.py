@@ -2,36 +2,33 @@
 
   python -m benchmarks.loop --out benchmarks/results/loop.json
 
-Ours is what `train.py` runs: the data set on the device, augmented there, an
-epoch in one call. The scripts are what one would write in PyTorch (a DataLoader
-whose two workers augment by Pillow) and in Flax (NumPy batches from two such
-workers, some ahead); both take loss and accuracy of every step. Before anything
-is timed, Pillow must make the images that ours makes, and all must have come
-to the same loss after a few steps on one batch without augmentation.
+Ours is what main.py runs: the data set on the device, augmented there, an epoch
+in one call. The scripts are what one would write in PyTorch (a DataLoader whose
+two workers augment by Pillow) and in Flax (NumPy batches from two such workers,
+some ahead); both compute loss and accuracy in every step. Before anything is
+timed, Pillow must make the same images as ours, and all must have come to the
+same loss after a few steps on one batch without augmentation.
 
 A timed call is an epoch of 8 steps that begins with nothing prefetched and ends
-with nothing left: nobody finds batches that were made while another one was
-measured, and workers are idle by then. While they make the first batches, they
+with nothing left: no candidate finds batches that were made while another one
+was timed, and workers are idle by then. While they make the first batches, they
 have all cores, as the net has for the last ones.
 
-Then, what share of XLA's own peak a bare step of S-FC reaches.
+Last, the share of XLA's own peak that a bare step of S-FC reaches.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from benchmarks import augment as augment_benchmark
-from benchmarks import interleave, peak, step
-from benchmarks.peers import flax_net, optional, pillow_workers
-from configs import base
-from lconv_jax import augment, models
-from lconv_jax.data import dataset as data
+from benchmarks import interleave, peak, pictures, step
+from benchmarks.peers import optional, pillow_workers
+from lconv_jax.augment import policy
 from lconv_jax.train import parallel, trainer
 from lconv_jax.train import step as program
 
@@ -45,34 +42,16 @@ CASES = {
 _PEAK = 16  # α
 _STEPS = 8  # of an epoch
 _WORKERS = 2
-_DTYPE = jnp.dtype('float32')
-
-# (x, labels) -> loss, number of right answers
-Learn = Callable[[Any, Any], tuple[Any, Any]]
 
 
 class Peer(NamedTuple):
-  """How another script computes, and how it gets its data."""
+  """Another script's way to compute, and to get its data."""
 
-  # (our net, its beginning, config.optim) -> what takes a step
-  learner: Callable[..., Learn]
+  # Returns its steps, from the net of a trainer.
+  learner: Callable[[ml_collections.ConfigDict, trainer.Trainer], step.Learn]
   images: Callable[[np.ndarray], Any]  # [B, H, W, C] in its own layout
   labels: Callable[[np.ndarray], Any]
-  epoch: Callable[[], Iterable[tuple[Any, Any]]]  # batches, augmented
-
-
-def config(name: str, alpha: int, batch: int) -> ml_collections.ConfigDict:
-  """Returns training of a net on images that are drawn on the spot."""
-  c = step.config(name, alpha)
-  base.nlgp(c)
-  c.data.update({'augment': 'fast_autoaugment', 'policy': 'fa_reduced_cifar10'})
-  c.data.validation = 0
-  xi = tuple(np.linspace(1, 5.5, 10).tolist())
-  c.data.nlgp.update({'xi': xi, 'channels': 3})
-  c.data.nlgp.update({'train': _STEPS * batch, 'test': 1})
-  c.train.batch_size = batch
-  c.precision = _DTYPE.name
-  return c
+  epoch: Callable[[], Iterable[tuple[Any, Any]]]  # augmented batches
 
 
 def flax_peer(d: program.Data, batches: pillow_workers.Batches) -> Peer:
@@ -84,41 +63,32 @@ def flax_peer(d: program.Data, batches: pillow_workers.Batches) -> Peer:
   """
   rng = np.random.default_rng(0)
 
-  def learner(
-    net: models.Net, start: program.TrainState, optim: ml_collections.ConfigDict
-  ) -> Learn:
-    return flax_net.learner(
-      net, start.params, start.batch_stats, optim, step.STEPS
-    )
-
   def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
     index = rng.permutation(len(d.labels)).reshape(_STEPS, -1)
     for chosen, x in zip(index, batches(index), strict=True):
       yield x, d.labels[chosen]
 
-  return Peer(learner, jnp.asarray, jnp.asarray, epoch)
+  return Peer(step.peer_in_flax, jnp.asarray, jnp.asarray, epoch)
 
 
 def torch_peer(
-  d: program.Data, pipeline: augment.Pipeline, batch: int
+  d: program.Data, sub_policies: policy.Policy, batch: int
 ) -> Peer | None:
   """Returns the script in PyTorch, None where that is missing."""
   torch_net = optional.torch_peer('torch_net')
   if torch_net is None:
     return None
-  loader = torch_net.loader(d, pipeline.policy, _WORKERS, batch)
+  loader = torch_net.loader(d, sub_policies, _WORKERS, batch)
 
-  def learner(
-    net: models.Net, start: program.TrainState, optim: ml_collections.ConfigDict
-  ) -> Learn:
-    shape = d.images.shape[1:]
-    return torch_net.learner(net, start.params, shape, optim, step.STEPS)
+  def learner(c: ml_collections.ConfigDict, t: trainer.Trainer) -> step.Learn:
+    net, params = step.net(c, 'float32'), parallel.unreplicate(t.state.params)
+    return torch_net.learner(net, params, pictures.SHAPE, c.optim, step.STEPS)
 
   return Peer(learner, torch_net.images, torch_net.labels, lambda: loader)
 
 
 def train_epoch(
-  learn: Learn, batches: Iterable[tuple[Any, Any]]
+  learn: step.Learn, batches: Iterable[tuple[Any, Any]]
 ) -> tuple[float, float]:
   """Trains as a script does, and returns mean loss and accuracy."""
   total = correct = count = 0
@@ -132,111 +102,83 @@ def train_epoch(
 
 
 def measure(
-  c: ml_collections.ConfigDict,
-  dataset: data.Dataset,
-  peers: Mapping[str, Peer],
-  rounds: int,
-) -> list[dict[str, Any]]:
-  """Checks that all train alike, and measures them.
+  c: ml_collections.ConfigDict, peers: Mapping[str, Peer], rounds: int
+) -> list[interleave.Row]:
+  """Checks that all train alike, and times them.
 
   Args:
-    c: see `config`.
-    dataset: that of the config.
+    c: `step.config` of the net.
     peers: by name.
-    rounds: how often, see `interleave.measure`.
+    rounds: see `interleave.measure`.
 
   Raises:
-    WrongResultError: losses differ.
+    WrongResultError: the losses differ.
   """
-  name, batch = c.model.name, c.train.batch_size
-  first = one_batch(dataset, batch)
-  train, start = step.ours(c, first, _DTYPE, augment.Pipeline())
-  net = models.build(
-    c.model, first.images.shape[1:], dataset.num_classes, _DTYPE, parallel.AXIS
-  )
-  learners = {
-    who: peer.learner(net, start, c.optim) for who, peer in peers.items()
-  }
-  x = (np.float32(first.images) / 255 - first.mean) / first.std
+  batch = c.train.batch_size
+  train, t = step.ours(c)
+  first = pictures.batch(batch)
+  x = step.normalised(first)
+  learners = {who: peer.learner(c, t) for who, peer in peers.items()}
   same = {
     who: step.repeat(learners[who], (peer.images(x), peer.labels(first.labels)))
     for who, peer in peers.items()
   }
-  step.check(name, {'ours': train, **same}, _DTYPE)
+  dtype = t.setup.program.dtype
+  step.check(c.model.name, {'ours': train, **same}, dtype)
 
-  ours = trainer.Trainer(trainer.setup(c, dataset))
-  calls = {
-    'ours': lambda: ours.train_until(ours.step + _STEPS),
-    **{
-      who: lambda who=who, peer=peer: train_epoch(learners[who], peer.epoch())
-      for who, peer in peers.items()
-    },
-  }
-  calls['ours']()  # to compile, as the others have by now
-  timings = interleave.measure(calls, rounds, seconds=12.0)
-  rows = interleave.rows(
-    {who: t.divided_by(_STEPS) for who, t in timings.items()},
+  c.data.update({'augment': 'fast_autoaugment', 'policy': 'fa_reduced_cifar10'})
+  ours = trainer.Trainer(trainer.setup(c, pictures.dataset(_STEPS * batch)))
+  calls = {'ours': lambda: ours.train_until(ours.step + _STEPS)}
+  for who, peer in peers.items():
+    calls[who] = lambda who=who, peer=peer: train_epoch(
+      learners[who], peer.epoch()
+    )
+  calls['ours']()  # compiles, as the others have by now
+  rows = interleave.compare(
+    calls,
+    rounds,
     ('ours',),
+    seconds=12.0,
+    steps=_STEPS,
     table='loop',
-    net=name,
-    alpha=c.model.base_channels,
-    batch=batch,
-    dtype=_DTYPE.name,
+    **step.labels(c, dtype),
   )
   for row in rows:
     row['images_per_s'] = batch / row['median_s']
   return rows
 
 
-def one_batch(dataset: data.Dataset, batch: int) -> program.Data:
-  """Returns the first training images, and the statistics of all."""
-  images, labels = (a[:batch] for a in dataset.train)
-  return program.Data(images, labels, dataset.mean, dataset.std)
-
-
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
+def show(rows: Sequence[interleave.Row]) -> None:
   """Prints rates and ratios."""
   of = {t: [r for r in rows if r['table'] == t] for t in ('loop', 'peak')}
-  print('Images per second in training (time over that of ours):')
-  print(
-    interleave.table(
-      of['loop'],
-      ('net', 'alpha', 'batch', 'dtype'),
-      lambda r: f'{r["images_per_s"]:.0f} ({r["ratios"]["ours"]:.2f})',
-    )
+  interleave.show(
+    'Images per second in training (time over that of ours):',
+    of['loop'],
+    ('net', 'alpha', 'batch', 'dtype'),
+    lambda r: f'{r["images_per_s"]:.0f} ({r["ratios"]["ours"]:.2f})',
   )
   peak.show(of['peak'])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints tables and writes them.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = interleave.parser('benchmarks.loop', __doc__)
+  """Times training as a whole, prints tables and writes them."""
+  parser = interleave.parser('benchmarks.loop', __doc__, rounds=7)
   parser.add_argument('--nets', nargs='+', choices=CASES, default=list(CASES))
   parser.add_argument('--alpha', type=int, help="instead of each net's own")
   parser.add_argument('--batch', type=int, default=512)
-  parser.add_argument('--rounds', type=int, default=7)
   args = parser.parse_args(argv)
-  if jax.local_device_count() > 1:
-    parser.error('one device is measured; hide the others.')
-  c = config('s_fc', 1, args.batch)
-  dataset = data.load(c.data)
-  first = one_batch(dataset, args.batch)
-  pipeline = augment.from_config(c.data, first.images.shape[1:])
-  augment_benchmark.check(
-    pipeline, first, augment_benchmark.ours(pipeline, first)
-  )
-  d = program.Data(*dataset.train, dataset.mean, dataset.std)
-  workers = pillow_workers.start(
-    d.images, pipeline.policy, d.mean, d.std, _WORKERS, args.batch
-  )
+  step.one_device()
+  pipeline = augment_benchmark.pipeline('fa_reduced_cifar10')
+  d = pictures.batch(_STEPS * args.batch)
+  first = pictures.batch(args.batch)
+  run = augment_benchmark.ours(pipeline, first)
+  augment_benchmark.check(pipeline, first, run)
+  pillow = pipeline.policy, d.mean, d.std
+  workers = pillow_workers.start(d.images, pillow, _WORKERS, args.batch)
   rows = []
   with workers as batches:
     peers = {
-      'torch': torch_peer(d, pipeline, args.batch),
+      'torch': torch_peer(d, pipeline.policy, args.batch),
       'flax': flax_peer(d, batches),
     }
     peers = {who: peer for who, peer in peers.items() if peer is not None}
@@ -245,12 +187,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.nets:
       for alpha in (args.alpha,) if args.alpha else CASES[name]:
         print(f'{name}, α = {alpha} ...', file=sys.stderr)
-        c = config(name, alpha, args.batch)
-        rows += measure(c, dataset, peers, args.rounds)
+        c = step.config(name, alpha, args.batch)
+        rows += measure(c, peers, args.rounds)
   print('peak ...', file=sys.stderr)
-  rows += peak.measure(first, args.alpha or _PEAK, _DTYPE, args.rounds)
-  if args.out:
-    interleave.write(args.out, rows)
+  c = step.config('s_fc', args.alpha or _PEAK, args.batch)
+  rows += peak.measure(c, args.rounds)
+  interleave.finish(args.out, rows)
   show(rows)
 
 

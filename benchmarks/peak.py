@@ -1,61 +1,52 @@
-"""What share of XLA's own peak a training step of S-FC reaches.
+"""Share of XLA's own peak that a training step of S-FC reaches.
 
-The peak is that of a chain of large square products. The step is measured
-without augmentation, and only its products are counted: three for each layer
-(value, gradients of kernel and of input), two for the first one, whose input
-needs no gradient.
+The peak is that of a chain of large square products. The step is timed without
+augmentation, and only its products are counted: three for each layer (value,
+gradients of kernel and of input), two for the first one, whose input needs no
+gradient.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 from jaxtyping import PyTree
 
 from benchmarks import interleave, step
-from lconv_jax import augment, models
-from lconv_jax.train import step as program
+from lconv_jax import models
+from lconv_jax.train import parallel
 
 _SIZE = 2048  # rows and columns of the square matrices
 _CALL = 4  # steps or products of one timed call, one after the other
 
 
-def measure(
-  data: program.Data, alpha: int, dtype: jnp.dtype, rounds: int
-) -> list[dict[str, Any]]:
-  """Measures steps of S-FC and products in turn.
+def measure(c: ml_collections.ConfigDict, rounds: int) -> list[interleave.Row]:
+  """Times steps of S-FC and products in turn.
 
   Args:
-    data: a batch.
-    alpha: of S-FC.
-    dtype: of the products.
-    rounds: how often, see `interleave.measure`.
+    c: `step.config` of S-FC.
+    rounds: see `interleave.measure`.
   """
-  c = step.config('s_fc', alpha)
-  train, start = step.ours(c, data, dtype, augment.Pipeline())
-  flop = {
-    'products': _CALL * 2 * _SIZE**3,
-    'step': _CALL * step_flop(start.params, len(data.labels)),
-  }
+  train, t = step.ours(c)
+  dtype, params = t.setup.program.dtype, parallel.unreplicate(t.state.params)
   calls = {'products': products(dtype), 'step': lambda: train(_CALL)}
   for call in calls.values():
-    call()  # to compile
-  timings = interleave.measure(calls, rounds, seconds=20.0)
-  peak = flop['products'] / timings['products'].median_s
-  rows = interleave.rows(
-    {who: t.divided_by(_CALL) for who, t in timings.items()},
+    call()  # compiles
+  rows = interleave.compare(
+    calls,
+    rounds,
     ('products',),
+    seconds=20.0,
+    steps=_CALL,
     table='peak',
-    alpha=alpha,
-    batch=len(data.labels),
-    dtype=dtype.name,
+    **step.labels(c, dtype),
   )
-  for row in rows:
-    who = row['candidate']
-    row['flop_per_s'] = flop[who] / timings[who].median_s
-    row['share_of_peak'] = row['flop_per_s'] / peak
+  flop = 2 * _SIZE**3, step_flop(params, c.train.batch_size)
+  for row, count in zip(rows, flop, strict=True):
+    row['flop_per_s'] = count / row['median_s']
+    row['share_of_peak'] = row['flop_per_s'] / rows[0]['flop_per_s']
   return rows
 
 
@@ -81,13 +72,11 @@ def products(dtype: jnp.dtype) -> Callable[[], jax.Array]:
   return lambda: chain(a).block_until_ready()
 
 
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
+def show(rows: Sequence[interleave.Row]) -> None:
   """Prints rates and shares."""
-  print(f'GFLOP/s (share of the peak of {_SIZE}³ products), step of S-FC:')
-  print(
-    interleave.table(
-      rows,
-      ('alpha', 'batch', 'dtype'),
-      lambda row: f'{row["flop_per_s"] / 1e9:.0f} ({row["share_of_peak"]:.0%})',
-    )
+  interleave.show(
+    f'GFLOP/s (share of the peak of {_SIZE}³ products), step of S-FC:',
+    rows,
+    ('alpha', 'batch', 'dtype'),
+    lambda row: f'{row["flop_per_s"] / 1e9:.0f} ({row["share_of_peak"]:.0%})',
   )

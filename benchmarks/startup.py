@@ -1,9 +1,9 @@
-"""How long a start takes until the first step, without and with the cache.
+"""Time from the start of Python to the first step, without and with the cache.
 
   python -m benchmarks.startup --out benchmarks/results/startup.json
 
-Starts main.py in a fresh cache folder, then again: the second start finds the
-compiled programs there. The images are drawn on the spot, a thousand of them.
+Starts main.py with a new cache folder, then again: the second start finds the
+compiled programs there. A thousand images are drawn on the spot.
 """
 
 import os
@@ -14,13 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks import interleave
 
 NETS = ('s_fc', 's_local', 'd_conv', 'd_local')
 _ROOT = pathlib.Path(__file__).parents[1]
-# main.py, which says when its first step is done, and ends.
+# Runs main.py, says when its first step is done, and ends.
 _PROGRAM = """
 import os, runpy
 from lconv_jax.train import trainer
@@ -60,8 +59,8 @@ def seconds(name: str, alpha: int, folder: pathlib.Path) -> float:
   raise RuntimeError(f'{name} ended before its first step.')
 
 
-def measure(name: str, alpha: int, again: int) -> list[dict[str, Any]]:
-  """Measures a first start, and the median of `again` later ones."""
+def measure(name: str, alpha: int, again: int) -> list[interleave.Row]:
+  """Times a first start, and takes the median of `again` later ones."""
   with tempfile.TemporaryDirectory() as folder:
     first = seconds(name, alpha, pathlib.Path(folder))
     later = [seconds(name, alpha, pathlib.Path(folder)) for _ in range(again)]
@@ -73,11 +72,7 @@ def measure(name: str, alpha: int, again: int) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints a table and writes it.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
+  """Times starts, prints a table and writes it."""
   parser = interleave.parser('benchmarks.startup', __doc__)
   parser.add_argument('--nets', nargs='+', choices=NETS, default=list(NETS))
   parser.add_argument('--alpha', type=int, default=4)
@@ -86,11 +81,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   rows = []
   for name in args.nets:
     rows += measure(name, args.alpha, args.again)
-  if args.out:
-    interleave.write(args.out, rows)
-  print('Milliseconds to the first step (over later starts):')
-  print(
-    interleave.table(rows, ('net', 'alpha'), interleave.milliseconds('later'))
+  interleave.finish(args.out, rows)
+  interleave.show(
+    'Milliseconds to the first step (over later starts):',
+    rows,
+    ('net', 'alpha'),
+    interleave.milliseconds('later'),
   )
 
 

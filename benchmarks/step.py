@@ -3,10 +3,10 @@
   python -m benchmarks.step --out benchmarks/results/step.json
 
 Ours are steps as training runs them, several in one compiled loop. The peer is
-the same net in plain Flax and optax, one jitted step after the other: on
-`nn.ConvLocal` for LOCAL, on `nn.Conv` for CONV. All train on one batch without
-augmentation, by SGD with momentum and weight decay. Before anything is timed,
-both must have come to the same loss after a few steps.
+the same net in plain Flax and optax, one jitted step after the other: LOCAL on
+`nn.ConvLocal`, CONV on `nn.Conv`. Both train on one batch without augmentation,
+by SGD with momentum and weight decay, and must have come to the same loss after
+a few steps before anything is timed.
 """
 
 import sys
@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from benchmarks import interleave, layer
+from benchmarks import interleave, pictures
 from benchmarks.peers import flax_net
 from configs import base
-from lconv_jax import augment, models
-from lconv_jax.train import optim, parallel, precision
+from lconv_jax import models
+from lconv_jax.train import parallel, precision, trainer
 from lconv_jax.train import step as program
 
 CASES = {
@@ -33,95 +33,61 @@ CASES = {
 }  # name -> α
 STEPS = 1000  # over which the learning rate anneals
 _CALL = 3  # steps of one timed call
-# Of the loss after `_CALL` steps: their paths part slowly.
+# Of the loss after `_CALL` steps: the paths of correct nets part slowly.
 _TOLERANCE = {'float32': 2e-3, 'bfloat16': 0.1, 'float16': 0.1}
 
+Train = Callable[[int], float]  # takes some steps, returns the last one's loss
+# (x, labels) -> loss, number of right answers
+Learn = Callable[[Any, Any], tuple[Any, Any]]
 
-def config(name: str, alpha: int) -> ml_collections.ConfigDict:
-  """Returns the paper's setting of a net with another α, by SGD."""
+
+def config(
+  name: str, alpha: int, batch: int, dtype: str = 'float32'
+) -> ml_collections.ConfigDict:
+  """Returns SGD on one batch: an epoch is one step, without augmentation."""
   c = base.base()
-  c.model.update({'name': name, 'base_channels': alpha})
   base.momentum(c)
+  c.model.update({'name': name, 'base_channels': alpha})
+  c.data.augment = 'none'
+  c.train.update({'batch_size': batch, 'epochs': STEPS})
+  c.precision = dtype
   return c
 
 
-def ours(
-  c: ml_collections.ConfigDict,
-  data: program.Data,
-  dtype: jnp.dtype,
-  pipeline: augment.Pipeline,
-) -> tuple[Callable[[int], float], program.TrainState]:
-  """Returns steps as training runs them, on one batch, and their beginning.
-
-  Args:
-    c: the net and its optimiser.
-    data: the batch; an epoch is one step.
-    dtype: of matrix products.
-    pipeline: augments.
-
-  Returns:
-    What takes some steps and gives the loss of the last one; the state before
-    the first.
-  """
-  batch = len(data.labels)
-  what = c.model, data.images.shape[1:], 10
-  net = models.build(*what, dtype, parallel.AXIS)
-  convolutional = models.describe(*what).convolutional
-  p = program.Program(
-    model=models.as_functions(net),
-    structure=optim.Structure.from_config(c, STEPS, convolutional),
-    dtype=dtype,
-    augment=pipeline,
-    num_train=batch,
-    batch_size=batch,
-    num_devices=1,
-  )
-  hyper = parallel.replicate(optim.Hyper.from_config(c))
-  on_device = parallel.replicate(data)
-  chunk = parallel.pmap(p.train_chunk, donate_argnums=(0,))
-  state = parallel.pmap(p.init)(hyper, on_device.images)
-  start = parallel.unreplicate(state)
-  taken = 0
+def ours(c: ml_collections.ConfigDict) -> tuple[Train, trainer.Trainer]:
+  """Returns steps as training runs them, and the trainer that takes them."""
+  batch, taken = c.train.batch_size, 0
+  t = trainer.Trainer(trainer.setup(c, pictures.dataset(batch)))
 
   def train(count: int) -> float:
-    nonlocal state, taken
+    nonlocal taken
     taken += count
-    stop = parallel.replicate(np.int32(taken))
-    state = chunk(state, hyper, on_device, stop)
-    return float(parallel.unreplicate(state.totals.loss)) / batch
+    return float(t.train_until(taken)[0].loss) / batch
 
-  return train, start
+  return train, t
 
 
-def candidates(
-  name: str, alpha: int, batch: int, dtype: jnp.dtype
-) -> dict[str, Callable[[int], float]]:
-  """Returns what takes steps and gives the loss of the last one, by name."""
-  c = config(name, alpha)
-  rng = np.random.default_rng(0)
-  data = program.Data(
-    rng.integers(0, 256, (batch, 32, 32, 3), np.uint8),
-    rng.integers(0, 10, batch, np.int32),
-    np.float32([0.5] * 3),
-    np.float32([0.25] * 3),
+def peer_in_flax(c: ml_collections.ConfigDict, t: trainer.Trainer) -> Learn:
+  """Returns steps of the same net in Flax, from the net that `t` has now."""
+  start = parallel.unreplicate(t.net())
+  dtype = t.setup.program.dtype
+  return flax_net.learner(
+    net(c, dtype), start['params'], start['batch_stats'], c.optim, STEPS
   )
-  train, start = ours(c, data, dtype, augment.Pipeline())
-  net = models.build(c.model, (32, 32, 3), 10, dtype, parallel.AXIS)
-  x = (np.float32(data.images) / 255 - data.mean) / data.std
-  learn = flax_net.learner(net, start.params, start.batch_stats, c.optim, STEPS)
-  batch = jnp.asarray(x), jnp.asarray(data.labels)
-  return {'ours': train, 'flax': repeat(learn, batch)}
 
 
-def repeat(
-  learn: Callable[..., tuple[Any, Any]], batch: tuple[Any, Any]
-) -> Callable[[int], float]:
-  """Returns what takes steps on one batch and gives the loss of the last one.
+def net(c: ml_collections.ConfigDict, dtype: Any) -> models.Net:
+  """Returns the net of a config."""
+  return models.build(c.model, pictures.SHAPE, pictures.CLASSES, dtype)
 
-  Args:
-    learn: a peer's step, (x, labels) -> loss, number of right answers.
-    batch: x and labels.
-  """
+
+def normalised(data: program.Data) -> np.ndarray:
+  """Returns the images as a net sees them, float32 [B, H, W, C]."""
+  return (np.float32(data.images) / 255 - data.mean) / data.std
+
+
+def repeat(learn: Learn, batch: tuple[Any, Any]) -> Train:
+  """Returns a peer's steps on one batch, which is x and labels."""
 
   def train(count: int) -> float:
     for _ in range(count):
@@ -131,70 +97,77 @@ def repeat(
   return train
 
 
-def check(
-  name: str, candidates: Mapping[str, Callable[[int], float]], dtype: jnp.dtype
-) -> None:
+def check(name: str, candidates: Mapping[str, Train], dtype: jnp.dtype) -> None:
   """Raises a WrongResultError if losses differ after some steps."""
   losses = {who: train(_CALL) for who, train in candidates.items()}
   found = list(losses.values())
   if not np.allclose(found, losses['ours'], rtol=_TOLERANCE[dtype.name]):
-    raise layer.WrongResultError(
+    raise interleave.WrongResultError(
       f'The losses of {name} differ after {_CALL} steps ({losses}); it is not '
-      'measured.'
+      'timed.'
     )
 
 
-def measure(
-  name: str, alpha: int, batch: int, dtype: jnp.dtype, rounds: int
-) -> list[dict[str, Any]]:
-  """Checks that ours and the peer train alike, and measures them.
+def measure(c: ml_collections.ConfigDict, rounds: int) -> list[interleave.Row]:
+  """Checks that ours and the peer train alike, and times them.
 
   Raises:
     WrongResultError: the losses differ.
   """
-  found = candidates(name, alpha, batch, dtype)
-  check(name, found, dtype)
-  calls = {
-    who: lambda train=train: train(_CALL) for who, train in found.items()
-  }
-  timings = interleave.measure(calls, rounds, seconds=20.0)
-  timings = {who: t.divided_by(_CALL) for who, t in timings.items()}
-  return interleave.rows(
-    timings, ('ours',), net=name, alpha=alpha, batch=batch, dtype=dtype.name
+  train, t = ours(c)
+  dtype, data = t.setup.program.dtype, pictures.batch(c.train.batch_size)
+  batch = jnp.asarray(normalised(data)), jnp.asarray(data.labels)
+  found = {'ours': train, 'flax': repeat(peer_in_flax(c, t), batch)}
+  check(c.model.name, found, dtype)
+  return interleave.compare(
+    {who: lambda train=train: train(_CALL) for who, train in found.items()},
+    rounds,
+    ('ours',),
+    seconds=20.0,
+    steps=_CALL,
+    **labels(c, dtype),
   )
 
 
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
-  """Prints times and ratios."""
-  print('Median of one training step in ms (over ours):')
-  labels = ('net', 'alpha', 'batch', 'dtype')
-  print(interleave.table(rows, labels, interleave.milliseconds('ours')))
+def labels(c: ml_collections.ConfigDict, dtype: jnp.dtype) -> dict[str, Any]:
+  """Returns what rows say about the net that was trained."""
+  return {
+    'net': c.model.name,
+    'alpha': c.model.base_channels,
+    'batch': c.train.batch_size,
+    'dtype': dtype.name,
+  }
+
+
+def one_device() -> None:
+  """Exits with one sentence where there are several devices."""
+  if jax.local_device_count() > 1:
+    sys.exit('error: one device is measured; hide the others.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints a table and writes it.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  parser = interleave.parser('benchmarks.step', __doc__)
+  """Times training steps, prints a table and writes it."""
+  parser = interleave.parser('benchmarks.step', __doc__, rounds=9)
   parser.add_argument('--nets', nargs='+', choices=CASES, default=list(CASES))
   parser.add_argument('--alpha', type=int, help="instead of each net's own")
   parser.add_argument('--batch', type=int, default=512)
   parser.add_argument('--precision', choices=precision.NAMES, default='float32')
-  parser.add_argument('--rounds', type=int, default=9)
   args = parser.parse_args(argv)
-  if jax.local_device_count() > 1:
-    parser.error('one device is measured; hide the others.')
+  one_device()
   rows = []
   for name in args.nets:
     print(f'{name} ...', file=sys.stderr)
-    dtype = precision.compute_dtype(args.precision)
     alpha = args.alpha or CASES[name]
-    rows += measure(name, alpha, args.batch, dtype, args.rounds)
-  if args.out:
-    interleave.write(args.out, rows)
-  show(rows)
+    rows += measure(
+      config(name, alpha, args.batch, args.precision), args.rounds
+    )
+  interleave.finish(args.out, rows)
+  interleave.show(
+    'Median of one training step in ms (over ours):',
+    rows,
+    ('net', 'alpha', 'batch', 'dtype'),
+    interleave.milliseconds('ours'),
+  )
 
 
 if __name__ == '__main__':

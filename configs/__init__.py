@@ -1,1 +1,1 @@
-"""Configurations: plain ml_collections pages that import no JAX."""
+"""Configurations: pages of ml_collections that do not import JAX."""

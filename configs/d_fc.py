@@ -7,14 +7,9 @@ r"""D-FC: fully connected layers between the activations of D-CONV (table 3).
 63.62 % after 4000 (recalled).
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns a point of the paper's SGD grid, changed by choices."""
-  c = base.base()
-  c.model.update({'name': 'd_fc', 'base_channels': 15})
-  base.momentum(c)
-  return base.choose(c, arg)
+  return base.by_sgd('d_fc', arg)

@@ -8,14 +8,9 @@ docs/nets.md). The paper reports 86.13 % on CIFAR-10 after 400 epochs
 and 86.07 % after 4000 (recalled).
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns a point of the paper's SGD grid, changed by choices."""
-  c = base.base()
-  c.model.update({'name': 'd_local', 'base_channels': 15})
-  base.momentum(c)
-  return base.choose(c, arg)
+  return base.by_sgd('d_local', arg)

@@ -7,14 +7,9 @@ r"""3-FC: two hidden layers of the same width (A.1).
 75.12 % after 4000 (recalled).
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns a point of the paper's SGD grid, changed by choices."""
-  c = base.base()
-  c.model.update({'name': 'fc3', 'base_channels': 150})
-  base.momentum(c)
-  return base.choose(c, arg)
+  return base.by_sgd('fc3', arg)

@@ -7,14 +7,9 @@ r"""ResNet18 for small images, with kernels of any size (A.1).
 --config.model.kernel_size=9, by SGD and by β-LASSO.
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns a point of the paper's SGD grid, changed by choices."""
-  c = base.base()
-  c.model.update({'name': 'resnet18', 'base_channels': 64})
-  base.momentum(c)
-  return base.choose(c, arg)
+  return base.by_sgd('resnet18', arg)

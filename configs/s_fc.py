@@ -8,11 +8,9 @@ r"""S-FC: a shallow fully connected net that can learn to be local (table 4).
 epochs (arXiv v1; 84.50 % in the NeurIPS abstract).
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns the paper's setting, changed by comma-separated choices."""
   return base.choose(base.base(), arg)

@@ -9,12 +9,10 @@ from {8e-5, 1e-4, 1.2e-4} on the validation part so that accuracy stays within
 half a per cent of the best and sparsity is greatest; β is the paper's.
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns the setting, changed by comma-separated choices."""
   c = base.base()
   c.model.base_channels = 8

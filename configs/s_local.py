@@ -7,14 +7,9 @@ r"""S-LOCAL: S-CONV without weight sharing (table 4).
 85.86 % after 4000 (recalled).
 """
 
-import ml_collections
-
 from configs import base
 
 
-def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+def get_config(arg: str | None = None) -> base.Config:
   """Returns a point of the paper's SGD grid, changed by choices."""
-  c = base.base()
-  c.model.update({'name': 's_local', 'base_channels': 150})
-  base.momentum(c)
-  return base.choose(c, arg)
+  return base.by_sgd('s_local', arg)

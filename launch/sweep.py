@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from configs import base, grids
+from lconv_jax import errors
 
 _FILE = 'grid.json'
 
@@ -262,7 +263,7 @@ def _check(
     if field not in fields:
       raise ValueError(
         f'Point {i} of {grid} sets {field}, which {config} does not have.'
-        f'{base.nearest(field, fields)}See configs/base.py.'
+        f'{errors.nearest(field, fields)}See configs/base.py.'
       )
     want = type(fields[field])
     if type(value) is not want and not (want is float and type(value) is int):
@@ -281,7 +282,7 @@ def _no_conflict(
   for field in overrides:
     if field not in fields:
       raise ValueError(
-        f'The config has no field {field}.{base.nearest(field, fields)}See '
+        f'The config has no field {field}.{errors.nearest(field, fields)}See '
         'configs/base.py.'
       )
     if any(field in point for point in points):

@@ -1,1 +1,1 @@
-"""One GPU: whether it computes what a CPU does, and how fast it trains."""
+"""Checks that a GPU computes what a CPU does, and times how fast it trains."""

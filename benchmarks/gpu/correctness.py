@@ -1,22 +1,22 @@
-"""Whether the GPU computes what a CPU does in float32.
+"""Compares what the GPU computes with a CPU's float32.
 
-The measure of two arrays is ‖a - b‖ / ‖b‖, with at least `_LEAST` of the
-largest ‖b‖ of its kind below the line: before a batch norm, the gradient of a
-scale can be zero but for rounding.
+The difference of two arrays is ‖a - b‖ / ‖b‖, where the denominator is at least
+`_LEAST` of the largest ‖b‖ of the same kind: before a batch norm, the gradient
+of a scale can be zero up to rounding.
 
-float32 products are float32 on both (`HIGHEST`), so only the order of sums
-differs: with every sum of S-FC, D-FC and 3-FC taken backwards, logits and
+Both compute float32 products in float32 (`HIGHEST`), so only the order of sums
+differs. With every sum of S-FC, D-FC and 3-FC taken backwards, logits and
 gradients differ by 1e-6 to 6e-6. But a pre-activation that is wrong by ε
 standard deviations has the other sign with a probability of about 0.8 ε, and
-then its gradient comes or goes as a whole: one of 1e6 makes 1e-3. In TF32,
-logits would differ by 5e-4 to 3e-3 and gradients by 7e-3 to 1e-1. `_TOLERANCE`
-lies between.
+then its gradient appears or vanishes as a whole: one in 1e6 makes a difference
+of 1e-3. In TF32, logits would differ by 5e-4 to 3e-3 and gradients by 7e-3 to
+1e-1. `_TOLERANCE` lies between.
 
-In 16 bits, nobody needs to guess: the CPU computes the case in 16 bits as well,
-and the GPU may be wrong by `_SLACK` times as much as that is at worst, since it
-rounds in other places (cuDNN rounds the result of a convolution once more).
+In 16 bits, the CPU computes the case in 16 bits as well, and the GPU may be
+wrong by `_SLACK` times the CPU's largest error, since it rounds in other places
+(cuDNN rounds the result of a convolution once more).
 
-Augmentation and its random choices are the same to the bit.
+Augmentation and its random choices must be bit-identical.
 """
 
 import concurrent.futures
@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.gpu import cases, nets, pieces, worker
 
-# Of float32, by group and kind, which is where an array's name begins.
+# Of float32, by group and kind, with which an array's name begins.
 _TOLERANCE = {
   'nets': {'output': 1e-4, 'gradient': 2e-3},
   'trajectories': {'outcome': 1e-3, 'moved': 1e-2},
@@ -42,10 +42,10 @@ _16_BIT = ('bfloat16', 'float16')
 
 
 class Group(NamedTuple):
-  """Cases that one process computes on the GPU and others on the CPU."""
+  """Cases that one process computes on the GPU, and others on the CPU."""
 
   compute: Callable[..., cases.Results]
-  tolerance: Mapping[str, float]  # by kind; of others, the bits are the same
+  tolerance: Mapping[str, float]  # by kind; other kinds are bit-identical
   dtype: str | None
 
 
@@ -61,13 +61,13 @@ GROUPS = {
 
 
 def check(names: list[str], size: cases.Size) -> Iterator[dict[str, Any]]:
-  """Yields a row for each case of some groups, as soon as it is there."""
+  """Yields a row for each case of some groups, as soon as it is computed."""
   # Half of the cores: each process compiles on several.
   jobs = max(1, (os.cpu_count() or 2) // 2)
   with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
 
     def start(group: Group, dtype: str | None, **environ: str) -> Any:
-      # They share the GPU, so nobody may take its memory in advance.
+      # They share the GPU, so none may take its memory in advance.
       args = (size,) if dtype is None else (dtype, size)
       return pool.submit(
         worker.call, group.compute, *args, timeout_s=_TIMEOUT_S,
@@ -75,7 +75,6 @@ def check(names: list[str], size: cases.Size) -> Iterator[dict[str, Any]]:
       )  # fmt: skip
 
     chosen = {name: GROUPS[name] for name in names}
-    # What is right does not depend on what it is compared with.
     right, pending = {}, {}
     for name, group in chosen.items():
       for dtype in {group.dtype, group.dtype and 'float32'}:
@@ -99,9 +98,9 @@ def check(names: list[str], size: cases.Size) -> Iterator[dict[str, Any]]:
 
 
 def _compare(
-  got: tuple[cases.Arrays | None, str],
-  expected: tuple[cases.Arrays | None, str],
-  yardstick: tuple[cases.Arrays | None, str],
+  got: cases.Result,
+  expected: cases.Result,
+  yardstick: cases.Result,
   tolerance: Mapping[str, float],
 ) -> dict[str, Any]:
   for who, (_, error) in (
@@ -110,7 +109,7 @@ def _compare(
     if error:
       return {'passed': False, 'error': f'{who}: {error}'}
   (a, _), (b, _), (c, _) = got, expected, yardstick
-  # A number alone can be right by luck: the worst of its kind is the yardstick.
+  # One array can be right by luck, so the worst of its kind is the yardstick.
   allowed = dict.fromkeys(map(_kind, b), 0.0)
   least = dict(allowed)
   for array in b:

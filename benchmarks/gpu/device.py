@@ -1,4 +1,4 @@
-"""What the device is, and the peaks it reaches."""
+"""Describes the device, and measures the peaks that it reaches."""
 
 import functools
 import time
@@ -15,21 +15,19 @@ _SECONDS = 0.5  # of a timed call
 
 
 def describe() -> dict[str, Any]:
-  """Returns the platform that JAX chooses, and what the machine is."""
-  found = interleave.environment() | {'platform': jax.default_backend()}
-  del found['command']  # of a process that nobody started by hand
-  return found
+  """Returns the environment, and the platform that JAX chooses."""
+  return interleave.environment() | {'platform': jax.default_backend()}
 
 
 def peaks(size: int) -> dict[str, float]:
-  """Measures what no step can exceed.
+  """Measures rates that no step can exceed.
 
   Args:
-    size: of the square matrices; the copied array has 8 times their memory.
+    size: rows of the square matrices; the copied array has 8 times their bytes.
 
   Returns:
-    `tflops`, 10¹²/s of a bfloat16 product that accumulates in float32;
-    `bandwidth`, TB/s read and written by a copy of float32.
+    `tflops`, 10¹² operations per second of a bfloat16 product that accumulates
+    in float32; `bandwidth`, TB/s read and written by a copy of float32.
   """
   key = jax.random.key(0)
   a = (jax.random.normal(key, (size, size)) / size**0.5).astype(jnp.bfloat16)
@@ -50,7 +48,7 @@ def peaks(size: int) -> dict[str, float]:
 def _seconds(
   body: Callable[[int, jax.Array], jax.Array], x: jax.Array
 ) -> float:
-  """Returns the time of one iteration, many in a program of unknown length."""
+  """Returns the time of an iteration, in a loop of unknown length."""
 
   @functools.partial(jax.jit, donate_argnums=1)
   def loop(count: int, x: jax.Array) -> jax.Array:
@@ -68,5 +66,5 @@ def _seconds(
 
 
 def line(row: dict[str, Any]) -> str:
-  """Returns the peaks as a person reads them."""
+  """Returns the peaks in words."""
   return f'{row["tflops"]:.3g} TFLOP/s in bfloat16, {row["bandwidth"]:.3g} TB/s'

@@ -1,6 +1,6 @@
-"""Training steps of small nets, for GPU and CPU to agree on.
+"""Training steps of small nets, on which GPU and CPU must agree.
 
-They go through `trainer.Trainer`, so through the compiled chunk that trains.
+They go through `trainer.Trainer`, that is, through the chunk that trains.
 """
 
 import jax
@@ -9,13 +9,14 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from benchmarks.gpu import cases, pictures
+from benchmarks import pictures
+from benchmarks.gpu import cases
 from configs import base
 from lconv_jax import models
 from lconv_jax.train import parallel, trainer
 from lconv_jax.train import step as program
 
-_STEPS = 5  # of a trajectory: later, the paths of correct programs part
+_STEPS = 5  # of a trajectory; the paths of correct programs part later
 _TRAJECTORIES = (
   ('s_fc', 'momentum'),
   ('s_fc', 'beta_lasso'),
@@ -25,25 +26,15 @@ _TRAJECTORIES = (
 
 
 def first_steps(dtype: str, size: cases.Size) -> cases.Results:
-  """Logits, loss and gradients of every architecture."""
-  return cases.attempt(
-    {
-      name: lambda name=name: _first_step(name, dtype, size)
-      for name in models.NETS
-    }
-  )
+  """Returns logits, loss and gradients of every architecture."""
+  nets = {name: (name, dtype, size) for name in models.NETS}
+  return cases.attempt(_first_step, nets)
 
 
 def trajectories(dtype: str, size: cases.Size) -> cases.Results:
-  """A few augmented steps: losses, how far weights move, evaluation."""
-  return cases.attempt(
-    {
-      f'{name} {choice}': lambda n=name, c=choice: _trajectory(
-        n, c, dtype, size
-      )
-      for name, choice in _TRAJECTORIES
-    }
-  )
+  """Returns losses, movements of weights and evaluation of augmented steps."""
+  nets = {f'{n} {c}': (n, c, dtype, size) for n, c in _TRAJECTORIES}
+  return cases.attempt(_trajectory, nets)
 
 
 def _first_step(name: str, dtype: str, size: cases.Size) -> cases.Arrays:
@@ -63,9 +54,8 @@ def _first_step(name: str, dtype: str, size: cases.Size) -> cases.Arrays:
   found = {'output/logits': parallel.pmap(logits)(t.net(), t.setup.data)[0]}
   found['output/loss'] = t.train_until(1)[0].loss
   gradient = optax.tree_utils.tree_get(t.state.opt_state, 'trace')
-  return {k: np.asarray(v) for k, v in found.items()} | _leaves(
-    'gradient', gradient
-  )
+  found = {k: np.asarray(v) for k, v in found.items()}
+  return found | _leaves('gradient', gradient)
 
 
 def _trajectory(

@@ -1,43 +1,37 @@
 """Convolutions and augmentation by themselves, by each of their methods."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import pictures
 from benchmarks.gpu import cases
 from lconv_jax import augment
 from lconv_jax.augment import apply, policy, switch
 from lconv_jax.conv import batch_minor, windows
-from lconv_jax.data import nlgp
 
 _KINDS = ('conv', 'local_conv', 'local_conv filters_last')
 
 
 def convolutions(dtype: str, size: cases.Size) -> cases.Results:
-  """Value and gradients of `batch_minor`'s convolutions."""
-  return cases.attempt(
-    {
-      f'{kind}, {method}': lambda k=kind, m=method: _convolution(
-        k, m, dtype, size
-      )
-      for kind in _KINDS
-      for method in batch_minor.METHODS
-    }
-  )
+  """Returns value and gradients of `batch_minor`'s convolutions."""
+  ways = itertools.product(_KINDS, batch_minor.METHODS)
+  found = {f'{kind}, {way}': (kind, way, dtype, size) for kind, way in ways}
+  return cases.attempt(_convolution, found)
 
 
 def augmentation(size: cases.Size) -> cases.Results:
-  """Random choices and augmented images, but for normalisation."""
-  images, _ = nlgp.draw(16 * size.batch, xi=(1.5, 3.0), channels=3)
-  found = {
-    f'pipeline {name}': lambda name=name: _pipeline(name, images)
-    for name in policy.NAMES
-  }
-  found |= {
-    f'switch by {method}': lambda method=method: _switch(method, images)
-    for method in switch.METHODS
-  }
-  return cases.attempt(found | {'apply_op': lambda: _apply_op(images)})
+  """Returns random choices and augmented images, without normalisation."""
+  images = pictures.dataset(16 * size.batch).train.images
+  pipelines = {f'pipeline {name}': (name, images) for name in policy.NAMES}
+  switches = {f'switch by {way}': (way, images) for way in switch.METHODS}
+  return (
+    cases.attempt(_pipeline, pipelines)
+    | cases.attempt(_switch, switches)
+    | cases.attempt(_apply_op, {'apply_op': (images,)})
+  )
 
 
 def _convolution(
@@ -89,7 +83,7 @@ def _pipeline(name: str, images: np.ndarray) -> cases.Arrays:
 
 
 def _switch(method: str, images: np.ndarray) -> cases.Arrays:
-  """The policies' operations, and mirrored, four for each image."""
+  """Returns images by the policies' operations, mirrored ones included."""
   found = []
   for name in policy.NAMES:
     t = policy.table(policy.load(name), *images.shape[1:3])

@@ -1,4 +1,4 @@
-"""The suite's JSON file, complete after every result."""
+"""The suite's JSON file, which is complete after every result."""
 
 import pathlib
 from typing import Any
@@ -13,34 +13,24 @@ class Report:
   Parts that this process does not measure stay as the file has them.
   """
 
-  def __init__(
-    self, path: str | pathlib.Path | None, environment: dict[str, Any]
-  ) -> None:
-    """Reads what there is.
+  def __init__(self, path: str | None, environment: dict[str, Any]) -> None:
+    """Reads the file as it is.
 
     Args:
       path: the file; None keeps everything in memory.
       environment: see `device.describe`.
     """
-    self._path = path and pathlib.Path(path)
-    self._environment = environment
-    self.content = (runs.read_json(self._path) if self._path else None) or {}
+    self._path, self._environment = path, environment
+    self.content = {}
+    if path:
+      self.content = runs.read_json(pathlib.Path(path)) or {}
 
   def begin(self, part: str) -> None:
-    """Throws away what a part had."""
-    self.content[part] = {
-      'command': interleave.command(),
-      'environment': self._environment,
-      'rows': [],
-    }
-    self._write()
+    """Drops the rows of a part."""
+    self.content[part] = interleave.content([], self._environment)
+    interleave.write(self._path, self.content)
 
-  def add(self, part: str, row: dict[str, Any]) -> None:
+  def add(self, part: str, row: interleave.Row) -> None:
     """Writes a row of a part that has begun."""
     self.content[part]['rows'].append(row)
-    self._write()
-
-  def _write(self) -> None:
-    if self._path:
-      self._path.parent.mkdir(parents=True, exist_ok=True)
-      runs.write_json(self._path, self.content)
+    interleave.write(self._path, self.content)

@@ -1,19 +1,32 @@
-"""The paper's runs, in run folders: a second start continues them."""
+"""The paper's runs on CIFAR-10, which a second start continues."""
 
+import functools
 import pathlib
-from typing import Any
 
 import ml_collections
+from flax import traverse_util
 
-from configs import base, s_conv, s_fc, s_local
-from lconv_jax import train
-from lconv_jax.data import dataset as data
+from benchmarks import grid_floor, interleave
+from configs import base, s_fc
+from lconv_jax import data, runs, train
 
+
+def _beta_lasso(beta: float) -> ml_collections.ConfigDict:
+  c = s_fc.get_config()
+  c.optim.beta = beta
+  return c
+
+
+# The nets of table 1 and β-LASSO, the most important runs first.
 RUNS = {
-  's_fc_sgd': lambda: s_fc.get_config('momentum'),
-  's_fc_beta_lasso': s_fc.get_config,
-  's_local': s_local.get_config,
-  's_conv': s_conv.get_config,
+  's_fc_beta_lasso': functools.partial(_beta_lasso, 50.0),
+  's_fc_sgd': functools.partial(base.by_sgd, 's_fc'),
+  **{
+    net: functools.partial(base.by_sgd, net)
+    for net in ('s_local', 's_conv', 'd_local', 'd_conv', 'fc3', 'd_fc')
+  },
+  's_fc_beta_1': functools.partial(_beta_lasso, 1.0),
+  's_fc_beta_0': functools.partial(_beta_lasso, 0.0),
 }
 
 
@@ -22,41 +35,56 @@ def config(
 ) -> ml_collections.ConfigDict:
   """Returns the paper's setting of one of `RUNS`.
 
+  Each tenth epoch is evaluated, and nothing is saved before the end or SIGTERM:
+  a checkpoint of S-FC has 3 GB.
+
   Args:
     name: of the run.
     epochs: of the run.
-    data_dir: see configs/base.py.
-    quick: shrinks everything.
+    data_dir: the field `data.dir` of configs/base.py.
+    quick: whether everything is shrunk.
   """
   c = RUNS[name]()
   if quick:
     base.smoke(c)
     c.train.batch_size, c.data.limit = 16, 64
   c.train.epochs = epochs
+  c.train.eval_every_epochs = min(10, epochs)
+  c.train.checkpoint_every_epochs = epochs
   c.data.dir = data_dir
   return c
 
 
+def floors(
+  configs: list[ml_collections.ConfigDict], tflops: float, bandwidth: float
+) -> list[float]:
+  """Returns the least seconds that runs' steps take, see `grid_floor`."""
+  flat = (traverse_util.flatten_dict(c.to_dict(), sep='.') for c in configs)
+  return [grid_floor.seconds(fields, tflops, bandwidth) for fields in flat]
+
+
+def left(folder: pathlib.Path, epochs: int) -> float:
+  """Returns the share of a run that is not trained yet."""
+  rows = runs.metrics.read(folder)
+  return 1 - rows[-1]['epoch'] / epochs if rows else 1.0
+
+
 def prepare(data_dir: str) -> None:
-  """Downloads or decodes CIFAR-10 where it has not been.
+  """Downloads or decodes CIFAR-10 if need be.
 
   Raises:
-    UsageError: it is neither there nor to be downloaded.
+    UsageError: it is not there and cannot be downloaded.
   """
   data.read('cifar10', data_dir)
 
 
-def run(
-  name: str, root: str, epochs: int, data_dir: str, quick: bool
-) -> dict[str, Any]:
-  """Trains, continues, or only reads a finished run in `root`/`name`."""
-  folder = pathlib.Path(root, name)
-  c = config(name, epochs, data_dir, quick)
+def run(c: ml_collections.ConfigDict, folder: pathlib.Path) -> interleave.Row:
+  """Trains or continues a run, or reads it if it is finished."""
   done = train.train_and_evaluate(c, folder)
   best, last = done['best'], done['last']
   return {
     'folder': str(folder),
-    'epochs': epochs,
+    'epochs': c.train.epochs,
     'seconds': last['seconds'],
     'images_per_second': last['images_per_second'],
     'weights': sum(done['weights'].values()),
@@ -66,8 +94,8 @@ def run(
   }
 
 
-def line(row: dict[str, Any]) -> str:
-  """Returns a row as a person reads it."""
+def line(row: interleave.Row) -> str:
+  """Returns a row in words."""
   best = row['best']
   return (
     f'test accuracy {best["test/accuracy"]:.2%} at epoch {best["epoch"]:g}, '

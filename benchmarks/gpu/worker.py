@@ -1,9 +1,8 @@
 """Work in a process of its own, on a platform of its own.
 
-The suite itself never touches a device. So each measurement finds the GPU
-empty and its peak memory at zero; code that asks `jax.default_backend()` gets
-the right answer on the CPU's side as well; and a crash, an overfull memory or a
-hang costs one result.
+The suite itself does not touch a device. So each measurement finds an empty GPU
+and a peak memory of zero, `jax.default_backend()` is right on the CPU's side as
+well, and a crash, an overfull memory or a hang costs one result.
 """
 
 import os
@@ -19,15 +18,16 @@ from typing import Any
 from lconv_jax import errors
 
 _ROOT = str(pathlib.Path(__file__).parents[2])
-# One GPU, and no compiled programs of yesterday, since compiling is timed.
+# One GPU, and no compiled programs of earlier days, since compiling is timed.
 _DEFAULTS = {
   'CUDA_VISIBLE_DEVICES': '0',
   'JAX_ENABLE_COMPILATION_CACHE': 'false',
 }
+_GRACE_S = 60.0  # between SIGTERM, after which a run saves, and SIGKILL
 
 
 class WorkError(Exception):
-  """What went wrong in the other process, in one line."""
+  """Failure of the other process, in one line."""
 
 
 def call(
@@ -40,8 +40,8 @@ def call(
 
   Args:
     fn: a module's function; arguments and result can be pickled.
-    *args: of `fn`.
-    timeout_s: after which the process is killed.
+    *args: arguments of `fn`.
+    timeout_s: after which the process is told to stop.
     **environ: environment variables, over this process's own and `_DEFAULTS`.
 
   Raises:
@@ -57,12 +57,15 @@ def call(
         stdin=subprocess.PIPE,
         stderr=stderr,
       )
-      _wait(process, pickle.dumps((fn, args)), timeout_s)
-    if process.returncode or not result.exists():
+      in_time = _wait(process, pickle.dumps((fn, args)), timeout_s)
+    if result.exists() and not process.returncode:
+      value, error = pickle.loads(result.read_bytes())
+    elif in_time:
       lines = log.read_text(errors='replace').split('\n')
       said = next(filter(None, reversed(lines)), 'nothing')
-      raise WorkError(f'The process ended by {process.returncode}; {said}')
-    value, error = pickle.loads(result.read_bytes())
+      error = f'The process ended by {process.returncode}; {said}'
+    else:
+      error = f'It took longer than {timeout_s:g} s.'
   if error:
     raise WorkError(error)
   return value
@@ -70,20 +73,24 @@ def call(
 
 def _wait(
   process: subprocess.Popen, message: bytes, timeout_s: float | None
-) -> None:
+) -> bool:
+  """Waits for the end of a process; returns whether it came in time."""
   try:
     process.communicate(message, timeout_s)
-  except subprocess.TimeoutExpired as e:
-    process.kill()
-    process.wait()
-    raise WorkError(f'It took longer than {timeout_s:g} s.') from e
   except KeyboardInterrupt:  # the terminal has told the process as well
     process.wait()
     raise
-  except SystemExit:
+  except (subprocess.TimeoutExpired, SystemExit) as e:
     process.terminate()
-    process.wait()
-    raise
+    try:
+      process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+      process.kill()
+      process.wait()
+    if isinstance(e, SystemExit):
+      raise
+    return False
+  return True
 
 
 def main() -> None:
@@ -100,7 +107,7 @@ def main() -> None:
 
 
 def stop_on_sigterm() -> None:
-  """Lets SIGTERM end this process as Ctrl-C does, its worker included."""
+  """Lets SIGTERM end this process as Ctrl-C does, and its worker with it."""
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 

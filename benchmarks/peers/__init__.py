@@ -1,1 +1,1 @@
-"""Others' ways to compute the same: one function of a problem in each file."""
+"""Peers: other ways to compute the same, one in each file."""

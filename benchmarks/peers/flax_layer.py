@@ -1,12 +1,9 @@
 """The locally connected layer of Flax."""
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 from jaxtyping import Array
 
-import lconv_jax
 from benchmarks import layer
 
 
@@ -23,18 +20,9 @@ def conv_local(problem: layer.Problem) -> layer.Candidate:
   )
 
   def apply(x: Array, kernel: Array) -> Array:
+    # Its kernels are [*positions, Cin · window, Cout].
+    kernel = kernel.reshape(*w.positions, -1, cout)
     return module.apply({'params': {'kernel': kernel}}, x)
 
-  def kernels(a: np.ndarray) -> Array:
-    params = {'kernel': jnp.asarray(a)}
-    return lconv_jax.from_conv_local(params, w.size)['kernel']
-
-  # Its kernels are [*positions, Cin · window, Cout].
-  kernel = np.moveaxis(problem.kernel, -2, 2).reshape(*w.positions, -1, cout)
-  return layer.Candidate(
-    **layer.compiled(
-      apply, problem.x, kernel, problem.dy, problem.input_gradient
-    ),
-    images=lambda a: a,
-    kernels=kernels,
-  )
+  layout = layer.Layout(kernel=(0, 1, 4, 2, 3, 5))
+  return layer.in_jax(problem, apply, layout)

@@ -1,4 +1,4 @@
-"""The S- and D-nets as one would write them in Flax and optax."""
+"""S- and D-nets as one would write them in Flax and optax."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from lconv_jax import models
 
 
 class FlaxNet(nn.Module):
-  """The stages and batch norm, channels last, then dense layers.
+  """Stages with batch norm, channels last, then dense layers.
 
   Attributes:
     stages: with absolute channels.
@@ -39,7 +39,7 @@ class FlaxNet(nn.Module):
     """Returns logits of the batch, in training."""
     products = {
       'dtype': self.dtype,
-      # As ours are: or a GPU would do float32 in TF32.
+      # As ours has; otherwise a GPU would compute float32 in TF32.
       'precision': jax.lax.Precision.HIGHEST
       if self.dtype == jnp.float32
       else None,
@@ -79,9 +79,9 @@ def learner(
   """Returns a function that takes a step on a batch.
 
   Args:
-    net: the same net of ours.
-    params: of ours, where to begin.
-    batch_stats: likewise.
+    net: our net.
+    params: of our net, where training begins.
+    batch_stats: of our net.
     optim: `config.optim` of SGD.
     steps: over which the learning rate anneals.
 

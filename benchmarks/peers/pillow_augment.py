@@ -1,9 +1,9 @@
 """The augmentation of Lim et al.'s published code, in Pillow and NumPy.
 
-One image at a time on the host, as their data loader does it; written from
-their description, without torchvision, whose wrappers only add to its time. All
-that chance decides is an argument, so that it is also the reference that ours
-is tested against.
+It augments one image at a time on the host, as their data loader does. It is
+written from their description, without torchvision, whose wrappers only add to
+its time. All random choices are arguments, so it also serves as the reference
+that ours is tested against.
 """
 
 import random
@@ -17,7 +17,7 @@ from lconv_jax import augment
 from lconv_jax.augment import policy
 
 SIGNED = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate')
-_LINEAR = {  # a, b, d, e of Pillow's matrix; the magnitude stands for None
+_LINEAR = {  # a, b, d, e of Pillow's matrix; None stands for the magnitude
   'ShearX': (1, None, 0, 1),
   'ShearY': (1, 0, None, 1),
   'TranslateX': (1, 0, 0, 1),
@@ -35,7 +35,7 @@ def apply_op(
 
   Args:
     image: RGB.
-    op: its name in the policies.
+    op: the operation's name in the policies.
     v: shear, pixels, degrees, threshold, bits or factor.
     centre: x and y of Cutout.
   """
@@ -77,7 +77,7 @@ def apply_sub_policy(
   mirror: Sequence[bool],
   centre: Sequence[tuple[float, float]],
 ) -> Image.Image:
-  """Applies the steps of a sub-policy that chance chose."""
+  """Applies those steps of a sub-policy that `use` names."""
   width, height = image.size
   for i, (op, _, level) in enumerate(steps):
     if use[i]:
@@ -116,9 +116,9 @@ def to_float(
   Args:
     image: RGB.
     mean: float32 [3], of pixels in [0, 1].
-    std: float32 [3], likewise.
+    std: float32 [3], of the same pixels.
     centre: row and column of the square.
-    cutout: its side, pixels.
+    cutout: side of the square, pixels.
   """
   x = (np.asarray(image, np.float32) / np.float32(255) - mean) / std
   row, column = centre
@@ -131,7 +131,7 @@ def to_float(
 def replay_policy(
   images: np.ndarray, sub_policies: policy.Policy, choices: augment.Choices
 ) -> np.ndarray:
-  """Applies sub-policies to uint8 [b, h, w, 3] as chance decided for ours."""
+  """Applies sub-policies to uint8 [b, h, w, 3] by the choices of ours."""
   c = jax.tree.map(np.asarray, choices)
   results = [
     apply_sub_policy(
@@ -155,7 +155,7 @@ def replay(
   padding: int = 4,
   cutout: int = 16,
 ) -> np.ndarray:
-  """Augments uint8 [b, h, w, 3] as chance decided for ours; float32."""
+  """Augments uint8 [b, h, w, 3] by the choices of ours; returns float32."""
   c, result = jax.tree.map(np.asarray, choices), []
   for i, image in enumerate(replay_policy(images, sub_policies, choices)):
     y, x = c.corner[i].tolist()
@@ -166,14 +166,14 @@ def replay(
 
 def at_random(
   image: np.ndarray,
-  sub_policies: policy.Policy,
   rng: random.Random,
+  sub_policies: policy.Policy,
   mean: np.ndarray,
   std: np.ndarray,
   padding: int = 4,
   cutout: int = 16,
 ) -> np.ndarray:
-  """Augments uint8 [h, w, 3] at random, as the published pipeline."""
+  """Augments uint8 [h, w, 3] at random, as the published pipeline does."""
   height, width, _ = image.shape
   steps = rng.choice(sub_policies)
   use = [rng.random() < step.probability for step in steps]

@@ -1,8 +1,7 @@
 """Pillow's augmentation in worker processes, as a data loader runs it.
 
-Images are there once, as in a data set that a loader has forked; what workers
-compute goes into shared memory. Nothing is pickled but indices, so that this is
-the fastest that workers can be.
+A worker receives the images once, and what it computes goes to shared memory.
+Only indices are pickled in each batch, so workers cannot be faster.
 """
 
 import collections
@@ -11,43 +10,36 @@ import ctypes
 import multiprocessing
 import random
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from benchmarks.peers import pillow_augment
-from lconv_jax.augment import policy
 
 # Indices of images [b] of each batch -> the batches, float32 [b, h, w, 3].
 Batches = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
 
 _AHEAD = 2  # batches that are made while one is in use
 
-_worker = {}  # what a process has, once it is set up
+_worker = {}  # state of a worker process
 
 
 @contextlib.contextmanager
 def start(
-  images: np.ndarray,
-  sub_policies: policy.Policy,
-  mean: np.ndarray,
-  std: np.ndarray,
-  workers: int,
-  batch: int,
+  images: np.ndarray, args: tuple[Any, ...], workers: int, batch: int
 ) -> Iterator[Batches]:
   """Starts workers, and stops them in the end.
 
   Args:
     images: uint8 [n, h, w, 3].
-    sub_policies: a policy.
-    mean: float32 [3], of pixels in [0, 1].
-    std: float32 [3], likewise.
-    workers: how many processes; each augments its share of every batch.
-    batch: images in a batch, at most.
+    args: policy, mean and std, as `pillow_augment.at_random` takes them.
+    workers: the number of processes; each augments its share of every batch.
+    batch: the largest number of images in a batch.
 
   Yields:
-    What augments batches, two of them ahead of the one that is in use: that one
-    is valid until the next one is asked for. Workers are idle before the first
-    batch is asked for, and once all are made.
+    A function that augments batches, two of them ahead of the one in use, which
+    is valid until the next one is requested. Workers are idle until the first
+    batch is requested, and after they have made the last one.
   """
   shape = _AHEAD + 1, batch, *images.shape[1:]
   context = multiprocessing.get_context('spawn')  # forks and JAX do not agree
@@ -73,15 +65,14 @@ def start(
     while pending:
       yield take()
 
-  args = memory, shape, images, sub_policies, mean, std
-  with context.Pool(workers, _set_up, args) as pool:
+  with context.Pool(workers, _set_up, (memory, shape, images, args)) as pool:
     yield batches
 
 
 def _parts(
   index: np.ndarray, slot: int, workers: int
 ) -> list[tuple[int, int, np.ndarray]]:
-  """Returns slot, place in the batch and images of each worker's share."""
+  """Returns slot, place in the batch and indices of each worker's share."""
   ends = [len(index) * i // workers for i in range(workers)]
   shares = np.split(index, ends[1:])
   return [(slot, first, s) for first, s in zip(ends, shares, strict=True)]
@@ -91,16 +82,14 @@ def _set_up(
   memory: ctypes.Array,
   shape: tuple[int, ...],
   images: np.ndarray,
-  *args: object,
+  args: tuple[Any, ...],
 ) -> None:
   slots = np.frombuffer(memory, np.float32).reshape(shape)
-  _worker.update(images=images, slots=slots, args=args, rng=random.Random())
+  _worker.update(images=images, args=(random.Random(), *args), slots=slots)
 
 
 def _augment(part: tuple[int, int, np.ndarray]) -> None:
   slot, first, index = part
-  sub_policies, mean, std = _worker['args']
+  images, args = _worker['images'], _worker['args']
   for place, i in enumerate(index, start=first):
-    _worker['slots'][slot, place] = pillow_augment.at_random(
-      _worker['images'][i], sub_policies, _worker['rng'], mean, std
-    )
+    _worker['slots'][slot, place] = pillow_augment.at_random(images[i], *args)

@@ -1,11 +1,10 @@
 """The locally connected layer in PyTorch: as one writes it, and at its best.
 
-PyTorch has no such layer.
+PyTorch itself has no such layer.
 """
 
 import itertools
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -15,29 +14,19 @@ from lconv_jax.conv import windows
 
 def unfold(problem: layer.Problem) -> layer.Candidate:
   """Returns `F.unfold` and `einsum`, NCHW, with gradients by autograd."""
-  w, (*_, cin, cout) = problem.window, problem.kernel.shape
-  x = _tensor(problem.x.transpose(0, 3, 1, 2))
   # F.unfold has Cin before the window. Kernels [P, Cout, K] are no slower than
   # [Cout, K, P] or [P, K, Cout].
-  kernel = problem.kernel.transpose(0, 1, 5, 4, 2, 3)
-  kernel = _tensor(kernel.reshape(-1, cout, kernel[0, 0, 0].size))
-  dy = _tensor(problem.dy.transpose(0, 3, 1, 2))
-  kernel.requires_grad_()
-  inputs = (kernel,)
+  layout = layer.Layout((0, 3, 1, 2), (0, 1, 5, 4, 2, 3))
+  x, kernel, dy = map(torch.from_numpy, problem.arrays(layout))
+  inputs = (kernel.requires_grad_(),)
   if problem.input_gradient:
     inputs = (x.requires_grad_(), kernel)
 
   def run() -> list[torch.Tensor]:
-    y = local_conv(x, kernel, w)
+    y = local_conv(x, kernel.flatten(0, 1).flatten(2), problem.window)
     return [y.detach(), *torch.autograd.grad(y, inputs, dy)]
 
-  return layer.Candidate(
-    run,
-    images=lambda a: a.transpose(0, 2, 3, 1),
-    kernels=lambda a: a.reshape(*w.positions, cout, cin, *w.size).transpose(
-      0, 1, 4, 5, 3, 2
-    ),
-  )
+  return layer.Candidate(run, layout)
 
 
 def local_conv(
@@ -64,10 +53,10 @@ def best_effort(problem: layer.Problem) -> layer.Candidate:
   """
   w, (*_, cin, cout) = problem.window, problem.kernel.shape
   batch = len(problem.x)
-  x = _tensor(problem.x.transpose(1, 2, 3, 0))
-  kernel = problem.kernel.transpose(0, 1, 5, 2, 3, 4)
-  kernel = _tensor(kernel.reshape(-1, cout, kernel[0, 0, 0].size))
-  dy = _tensor(problem.dy.transpose(1, 2, 3, 0).reshape(-1, cout, batch))
+  layout = layer.Layout((1, 2, 3, 0), (0, 1, 5, 2, 3, 4))
+  x, kernel, dy = map(torch.from_numpy, problem.arrays(layout))
+  shape, kernel = kernel.shape, kernel.flatten(0, 1).flatten(2)
+  dy = dy.flatten(0, 1)
   (top, _), (left, _) = w.padding
   height, width = x.shape[:2]
 
@@ -80,7 +69,7 @@ def best_effort(problem: layer.Problem) -> layer.Candidate:
       (row * w.strides[0], column * w.strides[1], row, column, *inner),
     ).reshape(len(kernel), -1, batch)
     y = torch.bmm(kernel, patches).view(*w.positions, cout, batch)
-    dkernel = torch.bmm(dy, patches.transpose(1, 2))
+    dkernel = torch.bmm(dy, patches.transpose(1, 2)).view(shape)
     if not problem.input_gradient:
       return [y, dkernel]
     dpatches = torch.bmm(kernel.transpose(1, 2), dy)
@@ -96,19 +85,9 @@ def best_effort(problem: layer.Problem) -> layer.Candidate:
       dx[rows, columns] += dpatches[:, :, i, j]
     return [y, dx[top : top + height, left : left + width], dkernel]
 
-  return layer.Candidate(
-    run,
-    images=lambda a: a.transpose(3, 0, 1, 2),
-    kernels=lambda a: a.reshape(*w.positions, cout, *w.size, cin).transpose(
-      0, 1, 3, 4, 5, 2
-    ),
-  )
+  return layer.Candidate(run, layout)
 
 
 def torch_padding(w: windows.Window) -> tuple[int, ...]:
-  """Returns the padding as F.pad takes it: of the last dimension first."""
+  """Returns the padding as F.pad takes it, the last dimension first."""
   return tuple(itertools.chain(*reversed(w.padding)))
-
-
-def _tensor(a: np.ndarray) -> torch.Tensor:
-  return torch.from_numpy(np.ascontiguousarray(a))

@@ -1,4 +1,4 @@
-"""The S- and D-nets and their training as one would write them in PyTorch."""
+"""S- and D-nets and their training as one would write them in PyTorch."""
 
 import collections
 import math
@@ -36,7 +36,7 @@ class LocalConv2d(nn.Module):
 
 
 class Augmented(Dataset):
-  """Images that Pillow augments one by one, in the loader's workers."""
+  """Images that Pillow augments one by one in the loader's workers."""
 
   def __init__(self, data: program.Data, sub_policies: policy.Policy) -> None:
     """Keeps uint8 images [N, H, W, C], their labels and statistics."""
@@ -51,7 +51,7 @@ class Augmented(Dataset):
     images, labels, mean, std = self.data
     # A loader gives each of its workers a seed of its own.
     x = pillow_augment.at_random(
-      images[i], self.sub_policies, random, mean, std
+      images[i], random, self.sub_policies, mean, std
     )
     return torch.from_numpy(x).permute(2, 0, 1), int(labels[i])
 
@@ -61,8 +61,8 @@ def loader(
 ) -> DataLoader:
   """Returns augmented batches (x [B, C, H, W], labels), shuffled each epoch.
 
-  Its workers stay from epoch to epoch. They begin with an epoch when somebody
-  iterates over it, and are idle once they have made its last batch.
+  Its workers live from epoch to epoch. They begin an epoch when it is iterated
+  over, and are idle after they have made its last batch.
   """
   return DataLoader(
     Augmented(data, sub_policies),
@@ -81,7 +81,7 @@ def images(x: np.ndarray) -> torch.Tensor:
 
 
 def labels(y: np.ndarray) -> torch.Tensor:
-  """Returns them as `F.cross_entropy` wants them."""
+  """Returns labels as `F.cross_entropy` takes them."""
   return torch.from_numpy(y).long()
 
 
@@ -95,8 +95,8 @@ def learner(
   """Returns a function that takes a step on a batch.
 
   Args:
-    net: the same net of ours.
-    params: of ours, where to begin.
+    net: our net.
+    params: of our net, where training begins.
     image_shape: height, width and channels of the images.
     optim: `config.optim` of SGD.
     steps: over which the learning rate anneals.
@@ -132,7 +132,7 @@ def learner(
 
 
 def build(net: models.Net, image_shape: tuple[int, int, int]) -> nn.Sequential:
-  """Returns the same net, with layers of the same names.
+  """Returns the same net as ours, with layers of the same names.
 
   Args:
     net: ours.

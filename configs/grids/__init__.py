@@ -12,7 +12,7 @@ import pathlib
 import runpy
 from typing import Any
 
-from configs import base
+from lconv_jax import errors
 
 Point = dict[str, Any]
 
@@ -73,6 +73,6 @@ def _content(name: str) -> dict[str, Any]:
       )
     return content
   raise ValueError(
-    f'grid {name!r} does not exist.{base.nearest(name, NAMES)}Valid: '
+    f'grid {name!r} does not exist.{errors.nearest(name, NAMES)}Valid: '
     f'{", ".join(NAMES)}, or a .py file.'
   )

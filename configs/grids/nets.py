@@ -1,16 +1,13 @@
-"""The nets of the paper's tables, with the α of the headline (A.1)."""
+"""Nets of the paper's tables, and their optimisers where nothing is tuned."""
 
+from configs import base
 from configs.grids import Point
 
-ALPHA = {
-  **{f'd_{c}': 15 for c in ('conv', 'local', 'fc')},
-  **{f's_{c}': 150 for c in ('conv', 'local', 'fc')},
-  'fc3': 150,
-}
+NAMES = tuple(name for name in base.ALPHA if name != 'resnet18')
 DATA = ('cifar10', 'cifar100', 'svhn_cropped')
 
-# Where a point is not tuned by a grid of its own: of SGD's grid, the values
-# that are common for convolutional nets. The choice is ours.
+# For points without a grid of their own: the values of SGD's grid that are
+# common for convolutional nets. The choice is ours.
 SGD = {'optim.name': 'sgd', 'optim.momentum': 0.9, 'optim.weight_decay': 5e-4}
 # β-LASSO has neither (A.2).
 BETA_LASSO = {
@@ -21,6 +18,6 @@ BETA_LASSO = {
 
 
 def net(name: str, alpha: int | None = None) -> Point:
-  """Returns the fields of a net; without `alpha`, with the headline's."""
-  alpha = ALPHA[name] if alpha is None else alpha
+  """Returns the fields of a net; without `alpha`, with the paper's."""
+  alpha = base.ALPHA[name] if alpha is None else alpha
   return {'model.name': name, 'model.base_channels': alpha}

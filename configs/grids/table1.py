@@ -8,7 +8,7 @@ of --config (CIFAR-10): 14 runs.
 """
 
 from configs.grids import Point, sgd
-from configs.grids.nets import ALPHA, DATA, SGD, net
+from configs.grids.nets import DATA, NAMES, SGD, net
 from configs.grids.product import within
 
 CONFIG = 'configs/s_fc.py:momentum'
@@ -18,7 +18,7 @@ def sweep(nested: bool = False) -> list[Point]:
   """Returns 42 points; nested: each with SGD's 20, 840."""
   points = [
     {**net(name), **SGD, 'data.name': data, 'train.epochs': epochs}
-    for name in ALPHA
+    for name in NAMES
     for data in DATA
     for epochs in (400, 4000)
   ]
@@ -29,6 +29,6 @@ def mini() -> list[Point]:
   """Returns 14 points: α = 1, 5 and 20 epochs."""
   return [
     {**net(name, 1), **SGD, 'train.epochs': epochs}
-    for name in ALPHA
+    for name in NAMES
     for epochs in (5, 20)
   ]

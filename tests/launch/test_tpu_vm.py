@@ -203,7 +203,7 @@ def test_bad_input_is_one_sentence(cloud, tmp_path, monkeypatch, capsys):
 def test_launchers_import_no_jax():
   code = (
     'import sys, launch.caliban, launch.tpu_vm, launch.checkout\n'
-    'print({"jax", "lconv_jax"} & set(sys.modules))'
+    'print({"jax", "flax", "optax"} & set(sys.modules))'
   )
   done = subprocess.run(
     [sys.executable, '-c', code],
