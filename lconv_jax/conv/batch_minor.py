@@ -1,16 +1,15 @@
 """Convolutions whose batch is the last axis, with weights shared or not.
 
-Layout: positions first, batch last. Images are [*spatial, channels, batch],
-the weights of one position [filters, *window, channels]. What a position sees
-is then a matrix [window · channels, batch], so that each position is a plain
-matrix product, whatever its weights; and a net that keeps this layout pays for
-no transposes between its layers.
+Images are [*spatial, channels, batch], the weights of one position [filters,
+*window, channels]. The patch that a position sees is then a matrix [window ·
+channels, batch], so that each position is a plain matrix product, and a net
+that keeps this layout needs no transposes between its layers.
 
 Both functions take one to three spatial dimensions and accumulate in float32.
-The gradients have a rule of their own (but for `conv` on accelerators, which is
-`lax.conv`): no patches are kept for the backward pass, and all its products
-have inputs of the forward pass's dtype. So there are reverse-mode derivatives
-of any order, `jax.jacrev(jax.grad(f))` for instance, but no `jax.jvp`.
+Their gradients have a rule of their own, except that `conv` on accelerators is
+`lax.conv`: no patches are kept for the backward pass, and all its products have
+inputs of the forward pass's dtype. So reverse-mode derivatives of any order
+exist, such as `jax.jacrev(jax.grad(f))`, but `jax.jvp` does not.
 """
 
 import itertools
@@ -23,6 +22,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Num
 
+from lconv_jax.conv.matmul import precision
 from lconv_jax.conv.windows import Padding, Strides, Window, check_fit, window
 
 METHODS = ('loop', 'batched')
@@ -49,14 +49,14 @@ def local_conv(
     method: 'loop' goes from position to position and never has more than one
       patch in memory; 'batched' writes all patches, for one batched product.
       None: the loop on CPU, unless all is small; batched on accelerators.
-    filters_last: the kernel is [*positions, *window, Cin, Cout], which makes
-      the loop about a tenth slower.
+    filters_last: whether the kernel is [*positions, *window, Cin, Cout], which
+      makes the loop about a tenth slower.
 
   Returns:
     [*positions, Cout, B].
 
   Raises:
-    ValueError: shapes do not fit, or the dtype is no floating one.
+    ValueError: shapes do not fit, or a dtype is not a floating-point one.
   """
   n = x.ndim - 2
   order = '*window, Cin, Cout' if filters_last else 'Cout, *window, Cin'
@@ -87,9 +87,9 @@ def conv(
 ) -> Float[Array, '*positions cout b']:
   """Convolves with the same weights at every position.
 
-  Equal to `lax.conv_general_dilated`. On CPU the loop is about twice as fast,
-  gradients included, and stays so inside other loops, where the gradient of
-  `lax.conv` leaves XLA's fast path.
+  The result equals that of `lax.conv_general_dilated`. On CPU the loop is about
+  twice as fast, gradients included. It stays so inside other loops, where the
+  gradient of `lax.conv` leaves XLA's fast path.
 
   Args:
     x: [*spatial, Cin, B], float32, bfloat16 or float16: the dtype of the
@@ -98,15 +98,14 @@ def conv(
     strides: pixels, a number or one for each spatial dimension.
     padding: see `windows.Padding`.
     preferred_element_type: of the result; x's dtype by default.
-    method: 'loop' or 'batched', that is `lax.conv`, which accumulates in
-      float32 but rounds its result to x's dtype, as cuDNN does. None chooses
-      by backend.
+    method: 'loop', or 'batched' for `lax.conv`, which accumulates in float32
+      but rounds its result to x's dtype, as cuDNN does. None: by backend.
 
   Returns:
     [*positions, Cout, B].
 
   Raises:
-    ValueError: shapes do not fit, or the dtype is no floating one.
+    ValueError: shapes do not fit, or a dtype is not a floating-point one.
   """
   n = x.ndim - 2
   if not 1 <= n <= 3 or kernel.ndim != n + 2 or kernel.shape[-1] != x.shape[-2]:
@@ -124,7 +123,7 @@ def conv(
 def _convolve(
   x: Array, kernel: Array, w: Window, dtype: DTypeLike, kind: str, method: str
 ) -> Array:
-  """Convolves by a method; for `kind` see `_loop`."""
+  """Convolves by a method; see `_loop` for `kind`."""
   if method == 'loop':
     return _loop(x, kernel, w, dtype, kind)
   if kind == 'shared':
@@ -135,16 +134,16 @@ def _convolve(
       w.strides,
       w.padding,
       dimension_numbers=(f'{axes}CN', f'O{axes}I', f'{axes}CN'),
-      precision=_precision(x.dtype),
+      precision=precision(x.dtype),
     ).astype(dtype)
   if kind == 'filters_last':
     kernel = jnp.moveaxis(kernel, -1, len(w.size))
   return _batched(x, kernel, w, dtype)
 
 
-# On CPU the batched product is the faster one where positions are few and all
-# patches fit into memory that malloc keeps, rather than asks the kernel for
-# anew (glibc: 32 MiB): measured by benchmarks/local_conv.py.
+# On CPU the batched product is faster if positions are few and all patches fit
+# into memory that malloc keeps instead of returning it (glibc: 32 MiB), as
+# measured by benchmarks/local_conv.py.
 _SMALL_POSITIONS = 64
 _SMALL_BYTES = 24 * 2**20
 
@@ -172,24 +171,18 @@ def _check_floating(x: Array, kernel: Array) -> None:
       )
 
 
-def _precision(dtype: DTypeLike) -> lax.Precision | None:
-  # HIGHEST keeps float32 products from being done in TF32 or bfloat16; 16-bit
-  # inputs have one way only.
-  return lax.Precision.HIGHEST if dtype == jnp.float32 else None
-
-
 def _einsum(equation: str, a: Array, b: Array) -> Array:
   return jnp.einsum(
     equation,
     a,
     b,
-    precision=_precision(a.dtype),
+    precision=precision(a.dtype),
     preferred_element_type=_wide(a.dtype),
   )
 
 
 def _wide(dtype: DTypeLike) -> DTypeLike:
-  """Returns what sums are taken in: float32, or float64 for that itself."""
+  """Returns the dtype of sums: float64 for float64, else float32."""
   return jnp.promote_types(dtype, jnp.float32)
 
 
@@ -204,8 +197,8 @@ def _crop(x: Array, w: Window) -> Array:
   return x
 
 
-# Two positions per iteration: XLA runs what is independent in them on two
-# cores, where one position's products are too small to be divided.
+# With two positions per iteration XLA runs independent products on two cores;
+# those of a single position are too small to be divided.
 _UNROLL = 2
 
 
@@ -213,10 +206,10 @@ _UNROLL = 2
 def _loop(
   x: Array, kernel: Array, w: Window, dtype: DTypeLike, kind: str
 ) -> Array:
-  """One product per position; patches never exist but for the current one.
+  """Multiplies position by position, with one patch at a time in memory.
 
-  `kind` says what the kernel is: 'shared', or one for every position with
-  'filters_first' or 'filters_last'.
+  The kernel is 'shared', or there is one for every position, 'filters_first' or
+  'filters_last': that is its `kind`.
   """
   padded, weights = _pad(x, w), _matrices(kernel, x.dtype, kind)
   cout = weights.shape[-1 if kind == 'filters_last' else -2]
@@ -263,8 +256,7 @@ def _loop_bwd(
     dpatch = dpatch.reshape(size) + lax.dynamic_slice(dx, start, size)
     return lax.dynamic_update_slice(dx, dpatch, start), dw
 
-  # Where nobody asks for dx, as in a first layer, XLA removes it and its
-  # product from the loop.
+  # In a first layer dx is not used, and XLA removes it from the loop.
   wide = _wide(x.dtype)
   zeros = jnp.zeros(padded.shape, wide), jnp.zeros(weights.shape, wide)
   dx, dw = lax.fori_loop(0, w.count, body, zeros, unroll=_UNROLL)
@@ -299,7 +291,7 @@ def _weights_at(weights: Array, p: Array, kind: str) -> Array:
     case 'shared':
       return weights
     case 'filters_last':
-      # In memory, since XLA's product with a transposed left side is slow.
+      # Transposed in memory: XLA's product with a transposed left side is slow.
       return lax.optimization_barrier(weights[p].T)
   return weights[p]
 
@@ -307,7 +299,7 @@ def _weights_at(weights: Array, p: Array, kind: str) -> Array:
 def _place(
   p: Array, padded: Array, w: Window
 ) -> tuple[tuple[Array | int, ...], tuple[int, ...]]:
-  """Returns where in the padded image position `p` looks, and how far."""
+  """Returns the corner and the shape of the patch that position `p` sees."""
   index = jnp.unravel_index(p, w.positions)
   start = [i * s for i, s in zip(index, w.strides, strict=True)]
   return (*start, 0, 0), (*w.size, *padded.shape[-2:])
@@ -315,7 +307,7 @@ def _place(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _batched(x: Array, kernel: Array, w: Window, dtype: DTypeLike) -> Array:
-  """All patches in memory, one batched product over the positions."""
+  """Writes all patches to memory, and multiplies all positions at once."""
   weights = _matrices(kernel, x.dtype, 'filters_first')
   y = _einsum('pok,pkb->pob', weights, _patches(x, w)).astype(dtype)
   return y.reshape(*w.positions, *y.shape[-2:])
@@ -336,11 +328,10 @@ def _batched_bwd(
   x, kernel = residuals
   weights = _matrices(kernel, x.dtype, 'filters_first')
   dy = dy.astype(x.dtype).reshape(w.count, *dy.shape[-2:])
-  # Patches are cut once more: writing them twice costs less than keeping them.
+  # Cutting the patches once more costs less than keeping them.
   dw = _einsum('pob,pkb->pok', dy, _patches(x, w))
   dpatches = _einsum('pok,pob->pkb', weights, dy).astype(x.dtype)
-  # Written in 16 bits where x is, to halve the traffic; summed over a pixel's
-  # patches in float32.
+  # Patches of 16 bits halve the traffic; a pixel's sum over them is in float32.
   wide = _wide(x.dtype)
   cut = jax.linear_transpose(
     partial(_patches, w=w), jax.ShapeDtypeStruct(x.shape, wide)

@@ -1,8 +1,8 @@
-"""The locally connected layer: a convolution without weight sharing.
+"""Locally connected layer: a convolution without weight sharing.
 
-`local_conv` is the function, `LocalConv` the Linen module that can stand where
-`flax.linen.ConvLocal` stands. Both are channels-last; whoever chains such
-layers saves the transposes by `lconv_jax.conv.batch_minor`.
+`local_conv` is the function, `LocalConv` the Linen module that can replace
+`flax.linen.ConvLocal`. Both have channels last; a chain of such layers avoids
+transposes if it uses `lconv_jax.conv.batch_minor` instead.
 
   >>> import jax, jax.numpy as jnp
   >>> x = jnp.ones((8, 32, 32, 3))
@@ -36,9 +36,9 @@ def local_conv(
 ) -> Float[Array, 'b *positions cout']:
   """Convolves with weights of its own at every position.
 
-  Equal to `lax.conv_general_dilated` where all positions have the same weights.
-  Accumulates in float32; gradients have the dtypes of `x` and `kernel`, and
-  their products have inputs of x's dtype.
+  If all positions have the same weights, the result equals that of
+  `lax.conv_general_dilated`. Sums are taken in float32; gradients have the
+  dtypes of `x` and `kernel`, and their products have inputs of x's dtype.
 
   Args:
     x: [B, H, W, Cin] or [B, W, Cin], float32, bfloat16 or float16: the dtype
@@ -55,7 +55,7 @@ def local_conv(
     [B, Ho, Wo, Cout] or [B, Wo, Cout].
 
   Raises:
-    ValueError: shapes do not fit, or the dtype is no floating one.
+    ValueError: shapes do not fit, or a dtype is not a floating-point one.
   """
   n = x.ndim - 2
   if n < 1 or kernel.ndim != 2 * n + 2:
@@ -90,11 +90,11 @@ def _channels_last(
 
 
 class LocalConv(nn.Module):
-  """A locally connected layer in place of `flax.linen.ConvLocal`.
+  """Locally connected layer in place of `flax.linen.ConvLocal`.
 
-  It has the same fields, but for dilation, groups, mask and `precision`:
+  It has the same fields, except for dilation, groups, mask and `precision`:
   float32 is multiplied as float32. The kernel is [*positions, *kernel_size,
-  Cin, features]; `from_conv_local` makes it of flax's. The bias is the same.
+  Cin, features]; `from_conv_local` converts flax's. The bias is the same.
 
   Attributes:
     features: number of filters at every position.
@@ -103,11 +103,11 @@ class LocalConv(nn.Module):
     padding: see `local_conv`; or 'CIRCULAR', 'REFLECT', and for one dimension
       'CAUSAL', as in flax.
     use_bias: whether there is a bias [*positions, features].
-    dtype: of the products and the result; None: what input and parameters
-      promote to.
+    dtype: of the products and the result; None: the one to which input and
+      parameters are promoted.
     param_dtype: of kernel and bias.
-    kernel_init: draws the kernel of each position as if it were a
-      convolution's, so that fan-in is window times Cin.
+    kernel_init: draws the kernel of each position as that of a convolution, so
+      that the fan-in is window times Cin.
     bias_init: draws the bias.
   """
 
@@ -173,12 +173,11 @@ def _borders(padding: str, size: Sequence[int]) -> dict[str, Any]:
 def per_position(
   init: nn.initializers.Initializer, spatial_dims: int
 ) -> nn.initializers.Initializer:
-  """Returns an initializer that draws for every position apart.
+  """Returns an initializer that draws for each position separately.
 
-  Initializers take the leading axes of a kernel for the window, whose size
-  counts in the fan-in; with positions among them, as in flax's ConvLocal, a
-  layer starts √positions too small. (Batch norm hides the scale; β-LASSO's
-  threshold does not.)
+  Initializers count all leading axes of a kernel in the fan-in. If positions
+  are among them, as in flax's ConvLocal, a layer's weights start √positions too
+  small. Batch norm hides the scale, but β-LASSO's threshold does not.
 
   Args:
     init: draws the kernel of one position.
@@ -207,14 +206,14 @@ def from_conv_local(
     kernel_size: as given to both layers.
 
   Raises:
-    ValueError: the kernel is none of such a window.
+    ValueError: the kernel does not belong to such a window.
   """
   size = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
   kernel, n = params['kernel'], len(size)
   if kernel.ndim != n + 2 or kernel.shape[-2] % math.prod(size):
     raise ValueError(
-      f'A kernel of shape {kernel.shape} is none of ConvLocal with '
-      f'kernel_size={size}: that is [*positions, Cin · window, features].'
+      f'The kernel has shape {kernel.shape}, but that of a ConvLocal with '
+      f'kernel_size={size} is [*positions, Cin · window, features].'
     )
   positions, features = kernel.shape[:n], kernel.shape[-1]
   channels = kernel.shape[-2] // math.prod(size)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 
 @jax.custom_vjp
@@ -47,9 +48,14 @@ matmul.defvjp(_matmul_fwd, _matmul_bwd)
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-  # HIGHEST keeps float32 products from being done in TF32 or bfloat16; 16-bit
-  # inputs have one way only.
-  precision = lax.Precision.HIGHEST if a.dtype == jnp.float32 else None
   return jnp.matmul(
-    a, b, precision=precision, preferred_element_type=jnp.float32
+    a, b, precision=precision(a.dtype), preferred_element_type=jnp.float32
   )
+
+
+def precision(dtype: DTypeLike) -> lax.Precision | None:
+  """Returns what keeps products of float32 from being done in fewer bits.
+
+  Those of 16-bit inputs need nothing: their sums are taken in float32.
+  """
+  return lax.Precision.HIGHEST if dtype == jnp.float32 else None

@@ -1,4 +1,4 @@
-"""How a window moves over an image: sizes, strides, padding, positions."""
+"""Windows that move over an image: size, strides, padding and positions."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Strides = int | Sequence[int]
 
 
 class Window(NamedTuple):
-  """How a window moves over an image; one entry per spatial dimension."""
+  """Movement of a window over an image; an entry for each dimension."""
 
   size: tuple[int, ...]  # pixels
   strides: tuple[int, ...]  # pixels
@@ -23,7 +23,7 @@ class Window(NamedTuple):
 
   @property
   def count(self) -> int:
-    """The number of positions."""
+    """Number of positions."""
     return math.prod(self.positions)
 
 
@@ -42,7 +42,7 @@ def window(
     padding: see `Padding`; strings as in `lax.conv`.
 
   Raises:
-    ValueError: strides or padding are not for such an image, or the window
+    ValueError: strides or padding do not suit such an image, or the window
       does not fit into it.
   """
   spatial, size = tuple(spatial), tuple(size)
@@ -84,7 +84,7 @@ def window(
 def check_fit(
   x: Array, kernel: Array, w: Window, channels: tuple[int, int]
 ) -> None:
-  """Raises a ValueError where a kernel is for other positions or channels.
+  """Raises a ValueError for a kernel of other positions or channels.
 
   Args:
     x: the image; only its shape is used.

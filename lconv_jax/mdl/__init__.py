@@ -1,4 +1,9 @@
-"""Theorem 2 as software (paper, appendix B): a net's description, its bound."""
+"""Theorem 2 as software (paper, appendix B): short descriptions, and bounds.
+
+`quantise` gives a net few values, `encode` writes it in few bits and `decode`
+reads it, and `bound` says what a description of that length guarantees. For the
+nets of runs, `python -m lconv_jax.mdl` does all of this.
+"""
 
 from lconv_jax.mdl.code import (
   CODES,

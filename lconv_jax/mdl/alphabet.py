@@ -1,8 +1,8 @@
-"""The alphabets R_b: real numbers of b bits, fixed before any data are seen.
+"""Alphabets R_b: real numbers of b bits, fixed before any data are seen.
 
-With b ≥ 9, the first b bits of a float32: sign, exponent, and what is left for
-the mantissa (b = 16 is bfloat16). With less there is no mantissa and not the
-whole exponent: zero, and powers of two of either sign from 4 downwards.
+For b ≥ 9 they are the first b bits of a float32: sign, exponent, and part of
+the mantissa (b = 16 is bfloat16). For smaller b there is no mantissa and only
+part of the exponent: zero, and powers of two of either sign from 4 downwards.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def to_words(
   """Returns the words of b bits that stand for numbers of R_b.
 
   Raises:
-    UsageError: a value is no number of R_b, or b none of `WIDTHS`.
+    UsageError: a value is not in R_b, or b not in `WIDTHS`.
   """
   check(b)
   x = values.astype(np.float32)
@@ -35,7 +35,7 @@ def to_words(
   same = np.isfinite(values) & (_values(words, b) == values)
   if not same.all():
     raise errors.UsageError(
-      f'A weight of {values[~same][0]:g} is no number of {b} bits; quantise '
+      f'A weight of {values[~same][0]:g} is not a number of {b} bits; quantise '
       'the net first, or take more bits.'
     )
   return words
@@ -47,24 +47,25 @@ def from_words(
   """Returns the numbers of R_b that words stand for, float32.
 
   Raises:
-    UsageError: a word stands for none, or b is none of `WIDTHS`.
+    UsageError: a word stands for no number, or b is not in `WIDTHS`.
   """
   check(b)
   words = words.astype(np.uint32)
   values = _values(words, b)
-  # Neither infinity nor minus zero is a number of its own.
+  # No word stands for infinity, NaN or minus zero.
   if not np.isfinite(values).all() or (words == 1 << (b - 1)).any():
     raise errors.UsageError(
-      'The code is damaged, or of another b: a value in it is no number.'
+      'The code is damaged, or of another b: it has a value that is not a '
+      'number.'
     )
   return values
 
 
 def nearest(values: Real[np.ndarray, ' k'], b: int) -> Float[np.ndarray, ' k']:
-  """Returns the number of R_b next to each value, float32.
+  """Returns the number of R_b that is nearest to each value, float32.
 
   Raises:
-    UsageError: b is none of `WIDTHS`.
+    UsageError: b is not in `WIDTHS`.
   """
   check(b)
   x = values.astype(np.float32)
@@ -95,7 +96,7 @@ def _values(words: UInt32[np.ndarray, ' k'], b: int) -> Float[np.ndarray, ' k']:
 
 
 def check(b: int) -> None:
-  """Raises a UsageError for a number of bits that there is no alphabet of."""
+  """Raises a UsageError for a number of bits that has no alphabet."""
   if b not in WIDTHS:
     raise errors.UsageError(
       f'b={b} must lie in {WIDTHS[0]} ... {WIDTHS[-1]}, the bits of a value.'

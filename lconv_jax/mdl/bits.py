@@ -9,27 +9,27 @@ _CHUNK = 1 << 16  # numbers turned into bits at a time
 
 
 def width(count: int) -> int:
-  """Returns ⌈log₂⌉ of `count`, which bits tell as many things apart."""
+  """Returns ⌈log₂⌉ of `count`: so many bits tell `count` things apart."""
   return (count - 1).bit_length() if count else 0
 
 
 class Counter:
-  """Takes what `Writer` takes, and only counts."""
+  """Counts the bits that `Writer` would write."""
 
   def __init__(self) -> None:
-    """Begins at 0."""
+    """Starts at 0."""
     self.bits = 0
 
   def number(self, value: int, width: int) -> None:
-    """Takes an integer of `width` bits."""
+    """Counts an integer of `width` bits."""
     self.bits += width
 
   def numbers(self, values: Integer[np.ndarray, ' n'], width: int) -> None:
-    """Takes integers of `width` bits, at most 64, each."""
+    """Counts integers of `width` bits, at most 64, each."""
     self.bits += len(values) * width
 
   def gamma(self, value: int) -> None:
-    """Takes an integer of 0 or more, by Elias' γ code of its successor."""
+    """Counts Elias' γ code of an integer's successor; the integer is ≥ 0."""
     self.bits += 2 * (value + 1).bit_length() - 1
 
 
@@ -37,7 +37,7 @@ class Writer(Counter):
   """Writes numbers as bits."""
 
   def __init__(self) -> None:
-    """Begins with nothing."""
+    """Starts without any bits."""
     super().__init__()
     self._bytes = bytearray()
     self._rest = np.zeros(0, np.uint8)  # less than a byte's bits
@@ -58,13 +58,13 @@ class Writer(Counter):
       self._put(digits[:, 8 * size - width :].ravel())
 
   def gamma(self, value: int) -> None:
-    """Writes an integer of 0 or more, by Elias' γ code of its successor."""
+    """Writes Elias' γ code of an integer's successor; the integer is ≥ 0."""
     length = (value + 1).bit_length()
     self.number(0, length - 1)
     self.number(value + 1, length)
 
   def to_bytes(self) -> bytes:
-    """Returns all that was written, the last byte filled up with zeros."""
+    """Returns what was written, with the last byte padded with zeros."""
     return bytes(self._bytes) + np.packbits(self._rest).tobytes()
 
   def _put(self, digits: UInt8[np.ndarray, ' n']) -> None:
@@ -79,7 +79,7 @@ class Reader:
   """Reads what a `Writer` wrote."""
 
   def __init__(self, data: bytes) -> None:
-    """Begins at the first bit."""
+    """Starts at the first bit."""
     self._data = np.frombuffer(data, np.uint8)
     self.position = 0  # in bits
 
@@ -112,14 +112,14 @@ class Reader:
     return (1 << zeros | self.number(zeros)) - 1
 
   def rest(self) -> bytes:
-    """Returns the bytes behind the one that was read last."""
+    """Returns the bytes after the last one that was read."""
     return self._data[-(-self.position // 8) :].tobytes()
 
   def finish_byte(self) -> None:
-    """Reads the zeros that fill up the last byte.
+    """Reads the padding of the last byte.
 
     Raises:
-      UsageError: they are none.
+      UsageError: a bit of it is not zero.
     """
     if self.number(-self.position % 8):
       raise _truncated()

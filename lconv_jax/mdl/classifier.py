@@ -1,4 +1,4 @@
-"""A run's net as what maps pixels to labels, on any weights of its shapes."""
+"""Classifier: a run's net as a map from pixels to labels, with any weights."""
 
 import pathlib
 from collections.abc import Callable
@@ -20,14 +20,14 @@ _BATCH = 1000  # images
 def from_run(
   path: str | pathlib.Path, data_dir: str = ''
 ) -> tuple['Classifier', fold.Folded, data.Dataset]:
-  """Returns the best net of a run, folded, with what it was trained on.
+  """Returns a run's classifier, its best net, folded, and its data set.
 
   Args:
     path: a run folder.
-    data_dir: where the data set is now; '': where it was.
+    data_dir: where the data set is now; '': where it was in training.
 
   Raises:
-    UsageError: there is no net that can be read, or the data set is missing.
+    UsageError: the net cannot be read, or the data set is missing.
   """
   run = runs.read(path)
   of_data = run.config.data
@@ -47,7 +47,7 @@ class Classifier:
   """Predictions of folded nets (see `models.fold`), in float32."""
 
   def __init__(self, net: models.Description) -> None:
-    """Takes what says how to compute, whatever the weights are."""
+    """Compiles the predictions of a net, with weights as an argument."""
     self._net = net
     self.chain = net.chain  # see `fold.balance`
 
@@ -72,7 +72,7 @@ class Classifier:
     )
 
   def error(self, folded: fold.Folded, split: data.Split) -> float:
-    """Returns the share of images whose label is not what a net gives."""
+    """Returns the share of images to which a net gives a wrong label."""
     return float(np.mean(self.predict(folded, split.images) != split.labels))
 
   def corrected(
@@ -84,13 +84,13 @@ class Classifier:
   ) -> fold.Folded:
     """Returns a net whose biases give its layers' outputs the given means.
 
-    A layer's bias is chosen after those before it, in one pass.
+    The biases are chosen in one pass, from the first layer to the last.
 
     Args:
       folded: its biases do not matter.
       means: of the outputs, by layer, in the shapes of the biases.
       images: over which the mean is taken.
-      change: what is done to a layer's bias before it is used.
+      change: applied to a layer's name and bias before the bias is used.
     """
     folded = {layer: dict(leaves) for layer, leaves in folded.items()}
 
@@ -122,7 +122,7 @@ class Classifier:
     images: UInt8[np.ndarray, 'n h w c'],
     visit: Callable[[str, np.ndarray], np.ndarray],
   ) -> None:
-    """Gives `visit` each layer's mean output without bias, takes its bias."""
+    """Calls `visit` with each layer's mean output, and adds what it returns."""
     # A layer ends with its batch norm, where the bias is added.
     ends = {layer.norm or layer.name: layer.name for layer in self._net.layers}
     bare = {layer: dict(leaves) for layer, leaves in folded.items()}
@@ -141,7 +141,7 @@ class Classifier:
         return y
       if y.ndim == 2:  # dense layers have the batch first
         return y + visit(layer, np.asarray(y.mean(0)))
-      # Convolutions have it last, and maybe one bias for all positions.
+      # Convolutions have the batch last, and maybe one bias for all positions.
       axes = (0, 1, 3) if bare[layer]['bias'].ndim == 1 else 3
       return y + visit(layer, np.asarray(y.mean(axes)))[..., None]
 

@@ -1,4 +1,4 @@
-"""A net as bits, and back: k, its values, and which weight has which."""
+"""Description of a net in bits: k, its values, and which weight has which."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -13,10 +13,10 @@ from lconv_jax.mdl.proof import Proof
 
 @runtime_checkable
 class Code(Protocol):
-  """A prefix-free code for which weight has which value.
+  """Prefix-free code for which weight has which value.
 
-  The width of each field follows from those before it, so that a code ends
-  where it says, whatever comes behind.
+  The width of each field follows from the fields before it, so that the end of
+  a code is known without what comes after it.
   """
 
   def write(self, net: sparse.Sparse, to: bits.Counter) -> None:
@@ -25,10 +25,10 @@ class Code(Protocol):
   def read(
     self, reader: bits.Reader, shapes: sparse.Shapes, k: int, symbols: int
   ) -> list[sparse.Leaf]:
-    """Reads them, for k values of which `symbols` are not zero.
+    """Reads positions and symbols, for k values, `symbols` of them not zero.
 
     Raises:
-      UsageError: they are damaged, in a way that shows here.
+      UsageError: the code is damaged in a way that shows here.
     """
 
 
@@ -36,17 +36,17 @@ CODES: dict[str, Code] = {'proof': Proof(), 'entropy': Entropy()}
 
 
 class Length(NamedTuple):
-  """How many bits a description takes, and of what."""
+  """Length of a description, and of its parts."""
 
   n: int  # weights
-  nnz: int  # of them not zero
+  nnz: int  # weights that are not zero
   k: int  # distinct values
-  values: int  # bits: k b
-  mapping: int  # bits: which weight has which value, with k and a checksum
+  values: int  # bits of the values, k b
+  mapping: int  # bits that say which weight has which, with k and a checksum
 
   @property
   def bits(self) -> int:
-    """All of them."""
+    """Bits of the whole description."""
     return self.values + self.mapping
 
   @classmethod
@@ -57,20 +57,20 @@ class Length(NamedTuple):
 
 
 def encode(params: PyTree, b: int, code: str = 'proof') -> bytes:
-  """Returns a net's description: bits, the last byte filled up with zeros.
+  """Returns a net's description, with the last byte padded with zeros.
 
   The code of the proof (paper, appendix B) writes k, then k values of b bits,
   then ‖w‖₀, then index and value of each non-zero weight. Where the proof
   writes k a second time, this has a checksum of as many bits.
 
   Args:
-    params: trees of arrays whose weights are numbers of `alphabet.R_b`, as
-      `quantise` makes them.
+    params: trees of arrays whose weights are numbers of b bits, as `quantise`
+      returns them.
     b: bits of a value.
     code: one of `CODES`.
 
   Raises:
-    UsageError: a weight is not finite or no number of b bits.
+    UsageError: a weight is not a number of b bits.
   """
   net = sparse.from_params(params)
   writer = bits.Writer()
@@ -85,19 +85,19 @@ def decode(
 
   Args:
     data: what `encode` returned.
-    skeleton: arrays, or their shapes and dtypes, of the same names and shapes.
+    skeleton: arrays of the same names and shapes, or their shapes and dtypes.
     b: as in `encode`.
     code: as in `encode`.
 
   Raises:
-    UsageError: `data` are damaged, cut short, or of a net of other shapes. Of
-      nets with few weights not all damage is noticed: the checksum has log₂ n
-      bits.
+    UsageError: `data` are damaged, cut short, or of a net of other shapes. The
+      checksum has log₂ n bits, so that damage to a net of few weights may go
+      unnoticed.
   """
   params, rest = decode_first(data, skeleton, b, code)
   if rest:
     raise errors.UsageError(
-      f'The code is followed by {len(rest)} bytes that are not part of it; it '
+      f'The code is followed by {len(rest)} bytes that are not part of it: it '
       'is damaged, or of another net.'
     )
   return params
@@ -106,7 +106,7 @@ def decode(
 def decode_first(
   data: bytes, skeleton: PyTree, b: int, code: str = 'proof'
 ) -> tuple[PyTree, bytes]:
-  """Returns the net described first in `data`, and the bytes behind it."""
+  """Returns the net that `data` begin with, and the bytes after it."""
   reader = bits.Reader(data)
   params = sparse.to_params(read(reader, skeleton, b, _code(code)), skeleton)
   reader.finish_byte()
@@ -114,7 +114,7 @@ def decode_first(
 
 
 def description_length(params: PyTree, b: int, code: str = 'proof') -> Length:
-  """Returns the number of bits that `encode` is going to write.
+  """Returns the number of bits that `encode` writes.
 
   Raises:
     UsageError: as `encode` does.

@@ -1,9 +1,9 @@
 """Gaps and symbols in a range code, with a histogram of each for each array.
 
-A gap g is split, as in Elias' codes, into the place of the first one of g + 1
-together with the bit behind it, which go through the range coder, and the bits
-that are left. So it costs little wherever weights cluster, without a model of
-how they do.
+A gap g is split, as in Elias' codes, into a head, which goes through the range
+coder, and a tail of plain bits. The head is the place of the first one in g + 1
+together with the bit after it. So gaps are short where weights cluster, without
+a model of how they cluster.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ _Integers = Integer[np.ndarray, ' _']
 
 
 class _Stream(NamedTuple):
-  """What goes through the range coder, with its model."""
+  """Symbols for the range coder, with their model."""
 
   counts: _Integers  # how often each symbol occurs
   symbols: _Integers
 
 
 class Entropy:
-  """For each array, gaps in the order that is shorter, and symbols."""
+  """Gaps of each array in the order that takes fewer bits, and symbols."""
 
   def write(self, net: sparse.Sparse, to: bits.Counter) -> None:
     """See `code.Code`."""
@@ -93,7 +93,7 @@ class Entropy:
 def _split(found: _Integers) -> tuple[_Integers, _Integers, _Integers]:
   """Returns heads, tails and the tails' widths of gaps."""
   plus = found + 1
-  # Exact, as there are no 2⁵³ weights.
+  # Floats are exact, as there are fewer than 2⁵³ weights.
   place = np.frexp(plus.astype(float))[1].astype(np.int64) - 1
   widths = np.maximum(place - 1, 0)
   second = np.where(place > 0, plus >> widths & 1, 0)
@@ -111,7 +111,7 @@ def _join(heads: _Integers, tails: _Integers) -> _Integers:
 
 
 def _cost(found: _Integers) -> float:
-  """Returns about how many bits gaps take."""
+  """Returns an estimate of the bits that gaps take."""
   heads, _, widths = _split(found)
   counts = np.bincount(heads)
   counts = counts[counts > 0]
@@ -119,7 +119,7 @@ def _cost(found: _Integers) -> float:
 
 
 def _model(counts: _Integers) -> constriction.stream.model.Model:
-  # The coder wants two symbols at least; one that never occurs costs nothing.
+  # The coder needs at least two symbols; one that never occurs costs nothing.
   probabilities = np.append(counts, 0) / counts.sum()
   return constriction.stream.model.Categorical(probabilities, perfect=False)
 
@@ -139,6 +139,6 @@ def _decode(
     decoded = [
       coder.decode(_model(counts), int(counts.sum())) for counts in histograms
     ]
-  except (AssertionError, ValueError) as e:  # what the coder raises of damage
+  except (AssertionError, ValueError) as e:  # the coder's own for damage
     raise sparse.damaged() from e
   return [symbols.astype(np.int64) for symbols in decoded]

@@ -1,8 +1,8 @@
-"""net.lconv: a classifier's description as a file.
+"""The file net.lconv: a classifier's description.
 
-What is counted are the bits of the description: 5 that say b, 2 that say which
-code was taken, then that code. Around them are a magic number and a checksum,
-which says nothing about the net: of its names and shapes, and of the bits.
+The bits that count are 5 that state b, 2 that state the code, and the code. In
+front of them are a magic number and a checksum, of the net's names and shapes
+and of the bits, which say nothing about the net.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ from lconv_jax.mdl import alphabet, bits, code, sparse
 _HEADER = struct.Struct('>6sBI')  # magic number, version, CRC-32 of the rest
 _MAGIC, _VERSION = b'\x93lconv', 1
 _B = 5  # bits that tell all b apart
-# By the number that stands for a code in a file. Golomb's code, which no net
-# was shortest in, is not read any more.
+# Codes by their number in a file. Golomb's is not read any more: no net was
+# shortest in it.
 _NAMES = ('proof', 'golomb', 'entropy')
 _CHOICE = 2  # bits of that number
 
 
 class Description(NamedTuple):
-  """The shortest description of a net, and how long it would be by each code.
+  """Shortest description of a net, and its length in each code.
 
-  All lengths are of the whole description, with the choice of b and code.
+  Lengths include the bits that state b and the code.
   """
 
   code: str
@@ -43,7 +43,7 @@ class Description(NamedTuple):
 def describe(
   params: PyTree, b: int, among: Collection[str] = tuple(code.CODES)
 ) -> Description:
-  """Returns how the net is described in the fewest bits.
+  """Returns the code that describes a net in the fewest bits, and how few.
 
   Args:
     params: trees of arrays whose weights are numbers of b bits.
@@ -51,7 +51,7 @@ def describe(
     among: the codes to choose from.
 
   Raises:
-    UsageError: a weight is not finite or no number of b bits.
+    UsageError: a weight is not a number of b bits.
   """
   net = sparse.from_params(params)
   lengths = {name: _length(net, b, name) for name in among}
@@ -64,12 +64,13 @@ def save(path: str | pathlib.Path, params: PyTree, b: int) -> Description:
   """Writes a net's shortest description to a file.
 
   Args:
-    path: of the file; it is there whole, and read once more, or not at all.
+    path: of the file, which is written whole and read again, or not at all.
     params: as in `describe`.
     b: as in `describe`.
 
   Raises:
-    UsageError: as `describe` does; or the file cannot be written.
+    UsageError: a weight is not a number of b bits, or the file cannot be
+      written.
   """
   found = describe(params, b)
   data = encoded(params, b, found.code)
@@ -79,7 +80,7 @@ def save(path: str | pathlib.Path, params: PyTree, b: int) -> Description:
     partial.write_bytes(header + data)
     again = load(partial, params)
     if not all(map(np.array_equal, *map(jax.tree.leaves, (params, again)))):
-      raise RuntimeError(f'{path} is not written: it would be another net.')
+      raise RuntimeError(f'{path} is not written: it would hold another net.')
     os.replace(partial, path)
   except OSError as e:
     raise errors.UsageError(
@@ -104,10 +105,10 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
 
   Args:
     path: of the file.
-    skeleton: arrays, or their shapes and dtypes, of the net's names and shapes.
+    skeleton: arrays of the net's names and shapes, or their shapes and dtypes.
 
   Raises:
-    UsageError: there is no such file, it is damaged, or of a net of other
+    UsageError: the file cannot be read, is damaged, or describes a net of other
       shapes.
   """
   try:
@@ -116,12 +117,14 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
     raise errors.UsageError(f'{path} cannot be read ({e.strerror}).') from e
   header, data = content[: _HEADER.size], content[_HEADER.size :]
   if len(header) < _HEADER.size or not header.startswith(_MAGIC):
-    raise errors.UsageError(f'{path} is no net.lconv; give one that was saved.')
+    raise errors.UsageError(
+      f'{path} is not a net.lconv file; give one that lconv_jax.mdl wrote.'
+    )
   _, version, crc = _HEADER.unpack(header)
   if version != _VERSION:
     raise errors.UsageError(
-      f'{path} is of version {version}, this program reads {_VERSION}; use the '
-      'one that wrote it.'
+      f'{path} has version {version}, and this program reads {_VERSION}; use '
+      'the program that wrote it.'
     )
   if _crc(skeleton, data) != crc:
     raise errors.UsageError(
@@ -141,8 +144,8 @@ def load(path: str | pathlib.Path, skeleton: PyTree) -> PyTree:
     net = code.read(reader, skeleton, b, code.CODES[name])
   except errors.UsageError as e:
     raise errors.UsageError(
-      f'{path} describes a net of another architecture; give the one that it '
-      'was made of.'
+      f'{path} describes a net of another architecture; give the net of which '
+      'it was made.'
     ) from e
   return sparse.to_params(net, skeleton)
 

@@ -1,4 +1,4 @@
-"""Positions of non-zero weights as the gaps between them, in either order."""
+"""Gaps between the non-zero weights of an array, in one of two orders."""
 
 import math
 from typing import NamedTuple
@@ -10,15 +10,15 @@ from lconv_jax.mdl import sparse
 
 
 class Gaps(NamedTuple):
-  """An array, gone through as it lies or with its last axis first."""
+  """Gaps and symbols of an array, in one order."""
 
-  by_unit: bool  # the latter: a dense kernel [in, out] unit by unit
+  by_unit: bool  # last axis first: a dense kernel [in, out] unit by unit
   gaps: Integer[np.ndarray, ' nnz']  # zeros before each non-zero weight
   symbols: Integer[np.ndarray, ' nnz']
 
 
 def both_orders(leaf: sparse.Leaf) -> tuple[Gaps, Gaps]:
-  """Returns a leaf in either order."""
+  """Returns an array as it lies in memory, and with its last axis first."""
   swapped = _transpose(leaf.positions, leaf.size, _columns(leaf.shape))
   by = np.argsort(swapped)
   return (
@@ -28,13 +28,13 @@ def both_orders(leaf: sparse.Leaf) -> tuple[Gaps, Gaps]:
 
 
 def to_leaf(shape: tuple[int, ...], found: Gaps) -> sparse.Leaf:
-  """Returns the leaf that was gone through.
+  """Returns the array that has such gaps.
 
   Raises:
-    UsageError: there is none of that shape.
+    UsageError: no array of that shape has them.
   """
   size = math.prod(shape)
-  # Not in int64 alone, where damaged gaps may overflow.
+  # In floats, as damaged gaps may overflow int64.
   total = found.gaps.astype(float).sum() + len(found.gaps)
   if total > size or (found.gaps < 0).any():
     raise sparse.damaged()
@@ -59,6 +59,6 @@ def _columns(shape: tuple[int, ...]) -> int:
 def _transpose(
   positions: Integer[np.ndarray, ' nnz'], size: int, columns: int
 ) -> Integer[np.ndarray, ' nnz']:
-  """Returns positions in the transpose of a matrix with so many columns."""
+  """Returns positions in the transpose of a matrix of that many columns."""
   row, column = np.divmod(positions, max(1, columns))
   return column * (size // max(1, columns)) + row

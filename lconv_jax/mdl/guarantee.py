@@ -1,4 +1,4 @@
-"""What theorem 2 guarantees of a run's net."""
+"""Guarantee of theorem 2 for the net of a run."""
 
 import pathlib
 from typing import NamedTuple
@@ -15,20 +15,20 @@ _SEARCH = 10_000  # training images on which settings are compared
 
 
 class Guarantee(NamedTuple):
-  """A run's net, made coarse and described, and what follows."""
+  """Description of a run's net that was made coarse, and its bound."""
 
   setting: search.Setting
   description: file.Description
   bound: mdl.Bound
   train_error: float  # of the net as it was trained, in [0, 1]
-  test_error: float  # likewise
+  test_error: float  # of the net as it was trained
   coarse_test_error: float  # of the net that is described
   num_test: int  # images
   num_classes: int
 
   @property
   def vacuous(self) -> bool:
-    """Whether guessing has as good a guarantee."""
+    """True if guessing has as good a guarantee."""
     return self.bound.in_nats >= 1 - 1 / self.num_classes
 
 
@@ -40,26 +40,25 @@ def of_run(
 ) -> Guarantee:
   """Describes a run's best net in few bits, and writes net.lconv beside it.
 
-  Weights are pruned, kernels and biases quantised, so that the bound on
-  training data is as small as a search makes it; then the file is read again,
-  and all that is returned is of the net that it describes. That it was searched
-  for with the training data costs nothing: the bound holds for all nets at
-  once.
+  A search over how many weights are pruned, and how coarsely the rest are
+  quantised, makes the bound small. Then the file is read again, and all results
+  are of the net that it describes. The search may use the training data, since
+  the bound holds for all nets at once.
 
   Args:
     path: a run folder.
     delta: probability that the bound does not hold.
-    tolerance: how much of the training error may be added on the way; in [0,
-      1]. A net that guesses has a short description.
-    data_dir: where the data set is now; '': where the run has had it.
+    tolerance: training error that may be added, in [0, 1]. Without a limit the
+      search may end at a net that guesses, as its description is short.
+    data_dir: where the data set is now; '': where it was in training.
 
   Raises:
-    UsageError: there is no such run, its data are missing, or an argument is
-      out of range.
+    UsageError: the run or its data cannot be read, or an argument is out of
+      range.
   """
   if not 0 <= tolerance <= 1:
     raise errors.UsageError(f'tolerance={tolerance} must be in [0, 1].')
-  mdl.bound(0, n=1, k=1, b=1, code_length=0, m=1, delta=delta)  # checks it
+  mdl.bound(0, n=1, k=1, b=1, code_length=0, m=1, delta=delta)  # checks delta
   net, folded, dataset = classifier.from_run(path, data_dir)
   train, test = dataset.train, dataset.test
   some = train.images[:_MEANS]
@@ -75,8 +74,8 @@ def of_run(
     )
 
   def bound(error: float, length: mdl.Length) -> mdl.Bound:
-    # What the file has of k besides the values is counted as part of the code,
-    # although the theorem pays for it in log(2n/δ) already.
+    # The file's own k is counted as part of the code, although the theorem pays
+    # for it in log(2n/δ) already.
     return mdl.bound(
       error, length.n, length.k, length.values // length.k, length.mapping,
       len(train.labels), delta,
@@ -88,7 +87,7 @@ def of_run(
   def cost(setting: search.Setting) -> float:
     candidate = coarse(setting)
     error = net.error(candidate, part)
-    # Where no setting is good enough, the way goes towards those that are.
+    # Among settings that are not good enough, the better ones cost less.
     worse = 1e3 * max(0, error - allowed)
     length = file.describe(candidate, setting.b, ['entropy']).length
     return worse + bound(error, length).in_nats

@@ -1,4 +1,4 @@
-"""k-means of numbers, where a cluster is a range and the optimum can be had."""
+"""k-means of numbers: clusters are ranges, so that the optimum can be found."""
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -12,12 +12,12 @@ def kmeans(
 ) -> Float[np.ndarray, ' k']:
   """Returns means of at most k clusters with the least sum of squares.
 
-  By dynamic programming (Wang and Song, Ckmeans.1d.dp, The R Journal 2011),
-  which is exact up to 512 numbers. More are joined into as many groups first,
-  and the means then improved by Lloyd's algorithm on all of them.
+  Dynamic programming (Wang and Song, Ckmeans.1d.dp, The R Journal 2011) is
+  exact for up to 512 numbers. More numbers are joined into 512 groups first,
+  and Lloyd's algorithm then improves the means on all numbers.
 
   Args:
-    values: distinct and ascending, one at least.
+    values: distinct and ascending, at least one.
     counts: how often each occurs.
     k: number of clusters, 1 or more.
 
@@ -27,7 +27,7 @@ def kmeans(
   values = values.astype(np.float64)
   if len(values) <= k:
     return values
-  # Of all numbers before each place: how many, their sum, that of squares.
+  # Count, sum and sum of squares of all numbers before each place.
   sums = np.stack([counts, counts * values, counts * values**2])
   sums = np.pad(np.cumsum(sums, axis=1), ((0, 0), (1, 0)))
   cuts = _groups(values, counts)
@@ -48,8 +48,9 @@ def _groups(
 ) -> Integer[np.ndarray, ' cuts']:
   """Returns where groups begin and end.
 
-  They are as dense as the best levels for their distribution, which go with the
-  cube root of its density (Bennett, Bell System Technical Journal 1948).
+  Groups are as dense as the best levels for the distribution of the numbers: in
+  proportion to the cube root of its density (Bennett, Bell System Technical
+  Journal 1948).
   """
   if len(values) <= _GROUPS:
     return np.arange(len(values) + 1)

@@ -1,4 +1,4 @@
-"""How coarse a net may be: the setting with the smallest bound."""
+"""Search for the setting with the smallest bound."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,15 +11,15 @@ from lconv_jax.models.fold import NORMALISE, Folded, without_dead
 
 
 class Setting(NamedTuple):
-  """How a net is made coarse."""
+  """Setting by which a net is made coarse."""
 
-  pruned: float = 0.0  # share of the non-zero kernel weights, smallest first
+  pruned: float = 0.0  # share of the non-zero kernel weights, the smallest ones
   kernels: int = 8  # values that all kernels share
   biases: int = 16  # values that the biases of a layer share
   b: int = 12  # bits of a value
 
 
-# What is tried of each.
+# The values that are tried.
 CHOICES = Setting(
   pruned=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
   kernels=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
@@ -27,22 +27,22 @@ CHOICES = Setting(
   b=(6, 7, 8, 9, 10, 11, 12, 14, 16, 20, 24),
 )
 
-# (net with quantised kernels, (layer, bias) -> bias to be used) -> net
+# (net with quantised kernels, (layer, bias) -> bias to use) -> net
 Correct = Callable[[Folded, Callable[[str, np.ndarray], np.ndarray]], Folded]
 
 
 def coarse(
   folded: Folded, chain: Sequence[str], setting: Setting, correct: Correct
 ) -> Folded:
-  """Returns a net with few values, whose biases make up for what it lost.
+  """Returns a net with few values, whose biases make up for lost weights.
 
   Args:
-    folded: a net, `balance`d where it can be.
+    folded: a net from `balance`.
     chain: as in `balance`.
-    setting: what is done to it.
-    correct: goes through the layers in order; has each layer's bias such that
-      its outputs have on average the value that they had in the whole net, and
-      passed through the function that it is given.
+    setting: how coarse the net becomes.
+    correct: returns the net with new biases. In the order of the layers, each
+      bias is such that the layer's outputs have the means that they had in the
+      whole net, and is then passed through the given function.
 
   Raises:
     UsageError: a weight is not finite.
@@ -66,7 +66,7 @@ def coarse(
   }
 
   def few(layer: str, bias: np.ndarray) -> np.ndarray:
-    bias = np.where(left.get(layer, True), bias, 0)  # others have no effect
+    bias = np.where(left.get(layer, True), bias, 0)  # of dead channels
     (bias,) = share([bias], setting.biases, setting.b)
     return bias.astype(np.float32)
 
@@ -87,7 +87,7 @@ def smallest(cost: Callable[[Setting], float], start: Setting) -> Setting:
     before = best
     for field, choices in CHOICES._asdict().items():
       for step in (1, -1, 2, -2):
-        # On along this direction, as long as it pays.
+        # Further in this direction, as long as it is cheaper.
         while True:
           i = choices.index(getattr(best, field)) + step
           if not 0 <= i < len(choices):

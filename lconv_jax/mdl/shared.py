@@ -1,4 +1,4 @@
-"""Weights that share values, so that few bits say which has which."""
+"""Weights that share few values."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,20 @@ from lconv_jax.mdl.kmeans import kmeans
 
 
 def quantise(params: PyTree, k: int, b: int = 32) -> PyTree:
-  """Returns a net whose weights take at most k values, zero among them.
+  """Returns a net whose weights take at most k values, one of which is zero.
 
-  The others are means of clusters of the non-zero weights, by k-means, rounded
-  to b bits. Zeros stay where they are. Batch norm is no weight: fold it first
-  (`fold`), or its scale and statistics are quantised like any weight.
+  The other values are the means of clusters of the non-zero weights, found by
+  k-means and rounded to b bits. Zeros stay zero. Fold batch norm first by
+  `models.fold`, or its scale and statistics are quantised like weights.
 
   Args:
     params: trees of arrays.
-    k: number of values, 2 or more, or 1 for a net of zeros.
+    k: number of values: 2 or more, or 1 for a net of zeros.
     b: bits of a value.
 
   Raises:
-    UsageError: a weight is not finite, k or b out of range, or values of b bits
-      are no numbers of the weights' dtype.
+    UsageError: a weight is not finite, k or b is out of range, or the weights'
+      dtype cannot hold values of b bits.
   """
   leaves, structure = jax.tree.flatten(params)
   if k < 1 or (k == 1 and any(np.any(leaf) for leaf in leaves)):
@@ -44,8 +44,8 @@ def share(arrays: Sequence[np.ndarray], count: int, b: int) -> list[np.ndarray]:
     b: bits of a value.
 
   Raises:
-    UsageError: an element is not finite, b out of range, or values of b bits
-      are no numbers of an array's dtype.
+    UsageError: an element is not finite, b is out of range, or an array's dtype
+      cannot hold values of b bits.
   """
   arrays = [np.asarray(a) for a in arrays]
   nonzero = [a[a != 0] for a in arrays]

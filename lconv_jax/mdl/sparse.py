@@ -1,4 +1,4 @@
-"""A net as what a code writes: its values, and where which of them stands."""
+"""Sparse form of a net: its values, and which weight has which."""
 
 import math
 import zlib
@@ -15,11 +15,11 @@ Shapes = Sequence[tuple[int, ...]]
 
 
 class Leaf(NamedTuple):
-  """An array of weights."""
+  """Sparse form of an array."""
 
   shape: tuple[int, ...]
   positions: Integer[np.ndarray, ' nnz']  # ascending, of the flat array
-  symbols: Integer[np.ndarray, ' nnz']  # which non-zero value stands there
+  symbols: Integer[np.ndarray, ' nnz']  # indices into the non-zero values
 
   @property
   def size(self) -> int:
@@ -28,9 +28,9 @@ class Leaf(NamedTuple):
 
 
 class Sparse(NamedTuple):
-  """A net of n weights that take k distinct values."""
+  """Net of n weights that take k distinct values."""
 
-  values: Float[np.ndarray, ' k']  # float32, ascending; 0 where a weight is 0
+  values: Float[np.ndarray, ' k']  # float32, ascending; 0 if a weight is 0
   leaves: tuple[Leaf, ...]  # in JAX's order
   names: str  # of the leaves, with their shapes
 
@@ -50,7 +50,7 @@ class Sparse(NamedTuple):
     return int(np.count_nonzero(self.values))
 
   def check(self, width: int) -> int:
-    """Returns a checksum of `width` bits: of the weights, shapes and names."""
+    """Returns a checksum of weights, shapes and names in `width` bits."""
     crc = zlib.crc32(self.names.encode())
     for leaf in self.leaves:
       for array in (leaf.positions, leaf.symbols):
@@ -60,10 +60,10 @@ class Sparse(NamedTuple):
 
 
 def from_params(params: PyTree) -> Sparse:
-  """Returns the weights of a net, whatever trees of arrays it is made of.
+  """Returns the sparse form of trees of arrays.
 
   Raises:
-    UsageError: a weight is not finite, is no float32, or there is none.
+    UsageError: a weight is not a finite float32, or there are no weights.
   """
   positions, values = [], []
   arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
@@ -74,12 +74,12 @@ def from_params(params: PyTree) -> Sparse:
     values.append(found.astype(np.float32))
     if not np.isfinite(found).all():
       raise errors.UsageError(
-        'A weight is NaN or infinite; no code describes it. Train with a lower '
-        'learning rate.'
+        'A weight is NaN or infinite, which no code describes; train with a '
+        'lower learning rate.'
       )
     if not (values[-1] == found).all():
       raise errors.UsageError(
-        'A weight is no float32; convert the net to float32 first.'
+        'A weight is not a float32; convert the net to float32 first.'
       )
   distinct = [np.unique(v) for v in values]
   table = np.unique(np.concatenate([np.zeros(0, np.float32), *distinct]))
@@ -108,7 +108,7 @@ def to_params(net: Sparse, skeleton: PyTree) -> PyTree:
       held = table.astype(like.dtype).astype(np.float32)
     if not np.array_equal(held, table):
       raise errors.UsageError(
-        f'The net has values that are no {like.dtype}; give a skeleton of '
+        f'The net has values that {like.dtype} cannot hold; give a skeleton of '
         'float32 arrays.'
       )
     flat[leaf.positions] = table[leaf.symbols]
@@ -133,18 +133,18 @@ def size_of(shapes: Shapes) -> int:
   """Returns the number of weights in arrays of such shapes.
 
   Raises:
-    UsageError: there is none.
+    UsageError: there are no weights.
   """
   if not (n := sum(map(math.prod, shapes))):
-    raise errors.UsageError('There is no weight to describe.')
+    raise errors.UsageError('The net has no weights to describe.')
   return n
 
 
 def count(found: int, shape: tuple[int, ...]) -> int:
-  """Returns a number of non-zero weights that was read.
+  """Returns a number of non-zero weights that was read, if it can be right.
 
   Raises:
-    UsageError: an array of that shape has not as many.
+    UsageError: an array of that shape has fewer weights.
   """
   if found > math.prod(shape):
     raise damaged()
@@ -152,7 +152,7 @@ def count(found: int, shape: tuple[int, ...]) -> int:
 
 
 def damaged() -> errors.UsageError:
-  """Returns the error for a code that describes no net."""
+  """Returns the error for a code that does not describe a net."""
   return errors.UsageError(
     'The code is damaged, or of a net of another architecture.'
   )

@@ -1,4 +1,4 @@
-"""Theorem 2: what a short description of a net guarantees."""
+"""Theorem 2: the guarantee that follows from a short description of a net."""
 
 import math
 from typing import NamedTuple
@@ -7,14 +7,14 @@ from lconv_jax import errors
 
 
 class Bound(NamedTuple):
-  """An upper bound on the error rate of a net, and the terms that it is of.
+  """Upper bound on the error rate of a net, and its terms.
 
   With probability 1 - δ over the choice of m examples, it holds for all nets
-  at once, hence for one that was found with these very examples.
+  at once, hence for a net that was found with these very examples.
   """
 
   as_stated: float  # formula (2), with the logarithms of a code in bits
-  in_nats: float  # tighter, and as valid
+  in_nats: float  # tighter, and equally valid
   train_error: float | int  # in [0, 1]
   values: int  # k b, bits
   code_length: float | int  # |d(g)|, bits
@@ -33,18 +33,18 @@ def bound(
 ) -> Bound:
   """Returns the bound of theorem 2 (paper, appendix B, formula 2).
 
-  As stated it is L + √((k b + |d| + ln(2n/δ)) / 2m), in which |d|, the length
-  of a code, counts bits. A description of B bits has a prior probability of
-  2^-B, which is B ln 2 nats; so the proof gives L + √(((k b + |d|) ln 2 +
+  The paper states L + √((k b + |d| + ln(2n/δ)) / 2m), where |d| is the length
+  of a code in bits. A description of B bits has a prior probability of 2^-B,
+  which is B ln 2 nats, so that the proof gives L + √(((k b + |d|) ln 2 +
   ln(2n/δ)) / 2m) as well.
 
   Args:
-    train_error: share of the m examples that the net has wrong, L.
-    n: number of weights, zeros among them.
-    k: number of distinct values that they have, zero among them.
+    train_error: L, the share of the m examples that the net gets wrong.
+    n: number of weights, including zeros.
+    k: number of distinct values of the weights, including zero.
     b: bits of a value.
-    code_length: of the prefix-free code that says which weight has which value,
-      bits.
+    code_length: |d|, bits of the prefix-free code that says which weight has
+      which value.
     m: number of training examples.
     delta: probability that the bound does not hold.
 
@@ -77,11 +77,11 @@ def bound(
 
 
 def code_length_upper_bound(nnz: int, k: int, n: int) -> float:
-  """Returns ‖w‖₀ log₂(k n) + 2 log₂ n, what some code for g needs, bits.
+  """Returns ‖w‖₀ log₂(k n) + 2 log₂ n, the bits that some code needs.
 
   Args:
     nnz: number of weights other than zero.
-    k: number of distinct values, zero among them.
+    k: number of distinct values, including zero.
     n: number of weights.
 
   Raises:

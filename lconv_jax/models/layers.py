@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from lconv_jax.conv import batch_minor, windows
-from lconv_jax.conv.matmul import matmul
+from lconv_jax.conv import batch_minor, matmul, windows
 
 EPSILON = 1e-5  # that batch norm adds to the variance
 
@@ -37,7 +36,7 @@ class Dense(nn.Module):
     kernel = self.param(
       'kernel', nn.initializers.he_normal(), (x.shape[-1], self.features)
     )
-    y = matmul(x, kernel)
+    y = matmul.matmul(x, kernel)
     if self.use_bias:
       y += self.param('bias', nn.initializers.zeros, (self.features,))
     return y

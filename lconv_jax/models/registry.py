@@ -20,16 +20,24 @@ LOCAL_NORMS = ('channel', 'unit')  # what has statistics of its own
 ImageShape = tuple[int, int, int]  # height, width and channels
 
 
+class Wanted(NamedTuple):
+  """What a net is built for."""
+
+  model: ml_collections.ConfigDict  # see configs/base.py
+  image_shape: ImageShape
+  num_classes: int
+  fields: dict[str, Any]  # that all modules have, such as `dtype`
+
+
 class Architecture(NamedTuple):
-  """Everything that the rest of the package has to know about a net.
+  """What the rest of the package has to know about a net.
 
   Its layers are not listed here: `describe` finds them in the module.
   """
 
   title: str  # as the paper calls it
   base_channels: int  # α of the paper's headline tables
-  # (config.model, image shape, classes, fields that all modules have) -> module
-  build: Callable[[ml_collections.ConfigDict, ImageShape, int, dict], nn.Module]
+  build: Callable[[Wanted], nn.Module]
   connectivity: str  # of its first layer, one of `CONNECTIVITIES`
   # Nets of one family differ in their connectivity alone, so that one can be
   # embedded in another.
@@ -38,43 +46,33 @@ class Architecture(NamedTuple):
   sequential: bool = False
 
 
-def _stages(
-  family: Family,
-  connectivity: str,
-  model: ml_collections.ConfigDict,
-  image_shape: ImageShape,
-  num_classes: int,
-  common: dict[str, Any],
-) -> Net:
-  alpha = model.base_channels
+def _stages(family: Family, connectivity: str, wanted: Wanted) -> Net:
+  model = wanted.model
+  alpha, size = model.base_channels, model.kernel_size
   stages = tuple(
-    Stage(model.kernel_size or s.kernel_size, s.channels * alpha, s.stride)
+    Stage(size or s.kernel_size, s.channels * alpha, s.stride)
     for s in family.stages
   )
-  hidden = (family.hidden * alpha,)
   return Net(
-    stages, hidden, num_classes, connectivity, model.local_norm, **common
+    stages,
+    (family.hidden * alpha,),
+    wanted.num_classes,
+    connectivity,
+    model.local_norm,
+    **wanted.fields,
   )
 
 
-def _three_fc(
-  model: ml_collections.ConfigDict,
-  image_shape: ImageShape,
-  num_classes: int,
-  common: dict[str, Any],
-) -> Net:
+def _three_fc(wanted: Wanted) -> Net:
+  model, image_shape, num_classes, fields = wanted
   width = three_fc_width(model.base_channels, image_shape, num_classes)
-  return Net((), (width, width), num_classes, 'fc', **common)
+  return Net((), (width, width), num_classes, 'fc', **fields)
 
 
-def _resnet18(
-  model: ml_collections.ConfigDict,
-  image_shape: ImageShape,
-  num_classes: int,
-  common: dict[str, Any],
-) -> ResNet18:
+def _resnet18(wanted: Wanted) -> ResNet18:
+  model, _, num_classes, fields = wanted
   size = model.kernel_size or 3
-  return ResNet18(model.base_channels, size, num_classes, **common)
+  return ResNet18(model.base_channels, size, num_classes, **fields)
 
 
 NETS: dict[str, Architecture] = {
@@ -119,13 +117,14 @@ def build(
   for field, options in (('name', NETS), ('local_norm', LOCAL_NORMS)):
     if model[field] not in options:
       raise errors.unknown(f'config.model.{field}', model[field], options)
-  common = {
+  fields = {
     'dtype': dtype,
     'dropout': bool(model.dropout),
     'axis_name': axis_name,
     'sync_batch_norm': sync_batch_norm,
   }
-  return NETS[model.name].build(model, image_shape, num_classes, common)
+  wanted = Wanted(model, image_shape, num_classes, fields)
+  return NETS[model.name].build(wanted)
 
 
 def three_fc_width(

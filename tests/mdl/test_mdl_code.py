@@ -263,9 +263,9 @@ def test_weights_that_are_not_finite_are_refused(code, bad):
 
 
 def test_what_cannot_be_described_is_refused():
-  with raises('no number of 10 bits'):
+  with raises('not a number of 10 bits'):
     mdl.encode({'w': np.float32([0.1])}, 10)
-  with raises('no float32'):
+  with raises('not a float32'):
     mdl.encode({'w': np.float64([0.1])}, 32)
   with raises('b=33'):
     mdl.encode({'w': np.float32([1])}, 33)
@@ -350,8 +350,8 @@ def test_files_that_are_no_net(tmp_path):
   file.save(path, net, 12)
   data = path.read_bytes()
   for content, word in [
-    (b'', 'no net.lconv'),
-    (b'\x89PNG' * 10, 'no net.lconv'),
+    (b'', 'not a net.lconv file'),
+    (b'\x89PNG' * 10, 'not a net.lconv file'),
     (data[:-1], 'damaged or cut short'),
     (data[:20], 'damaged or cut short'),
     (data[:6] + b'\x09' + data[7:], 'version 9'),
