@@ -13,7 +13,7 @@ Mask = Any | Callable[[optax.Params], Any] | None
 
 
 class ScheduleState(NamedTuple):
-  """How often the transformation has been applied."""
+  """Number of times that the transformation was applied."""
 
   count: jax.Array  # shape=(), dtype=int32
 
@@ -26,7 +26,7 @@ def add_l1(
   Args:
     l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
       params, for example ``{'conv1': 1e-5, 'fc1': 2e-5}``.
-    mask: which leaves are penalised, as in :func:`optax.masked`; None: all.
+    mask: leaves to penalise, as in :func:`optax.masked`; None: all leaves.
 
   Returns:
     A :class:`optax.GradientTransformation` object.
@@ -39,13 +39,13 @@ def threshold(
 ) -> optax.GradientTransformation:
   """Changes updates so that no parameter ends up between 0 and ``level``.
 
-  Where ``|params + updates| < level``, the update becomes ``-params``, so that
-  the parameter is exactly 0 afterwards. In a chain of transformations, this
-  should be the last one.
+  If ``|params + updates| < level``, the update becomes ``-params``, so that the
+  parameter is exactly 0 afterwards. In a chain of transformations, this should
+  be the last one.
 
   Args:
     level: a scalar, a schedule, or a tree of these that is a prefix of params.
-    mask: which leaves are cut, as in :func:`optax.masked`; None: all.
+    mask: leaves to cut, as in :func:`optax.masked`; None: all leaves.
 
   Returns:
     A :class:`optax.GradientTransformation` object.
@@ -65,9 +65,9 @@ def kernel_mask(params: optax.Params) -> Any:
     params: tree of arrays.
 
   Returns:
-    Tree of the same structure: True for arrays of two or more dimensions, or
-    for all where there are none such, as in linear regression; but False where
-    a ``bias`` or a ``scale`` is on the path.
+    Tree of the same structure: False for arrays with ``bias`` or ``scale`` in
+    their path, and for arrays of fewer than two dimensions, unless there are no
+    others, as in linear regression.
   """
 
   def is_weight(path: tuple, _: Any) -> bool:
@@ -100,15 +100,15 @@ def beta_lasso(
   Args:
     learning_rate: η, a scalar or a schedule.
     l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
-      params: a λ for each layer, ``{'conv1': 1e-5, 'fc1': 2e-5}``, where every
-      layer has to be named, masked ones with any value. The ℓ1 term moves a
-      weight by about λ Σ η in all: a run of a tenth of the steps needs about
+      params: a λ for each layer, ``{'conv1': 1e-5, 'fc1': 2e-5}``. Every layer
+      has to be named, masked layers with any value. As the ℓ1 term moves a
+      weight by about λ Σ η in all, a run with a tenth of the steps needs about
       ten times the λ.
     beta: β, a scalar or a schedule. The paper uses 50.
-    mask: which leaves are penalised and cut, as in :func:`optax.masked`. None:
-      those that :func:`kernel_mask` selects, so no biases and no batch norm.
-      True: all leaves. Under :func:`optax.inject_hyperparams`, a callable mask
-      has to be among its `static_args`.
+    mask: leaves to penalise and cut, as in :func:`optax.masked`. None: those
+      that :func:`kernel_mask` selects, hence no biases and no batch norm. True:
+      all leaves. Under :func:`optax.inject_hyperparams`, a callable mask has to
+      be among its `static_args`.
 
   Returns:
     A :class:`optax.GradientTransformation` object; its `update` needs params.
@@ -140,7 +140,7 @@ def _per_leaf(
   value: ScalarOrSchedule | Any,
   mask: Mask,
 ) -> optax.GradientTransformation:
-  """Applies fn(update, param, value) to each leaf, value a scheduled prefix."""
+  """Applies fn(update, param, value) to each leaf; values may be schedules."""
   scheduled = any(map(callable, jax.tree.leaves(value)))
 
   def init_fn(params: optax.Params) -> optax.OptState:
@@ -164,8 +164,8 @@ def _per_leaf(
       state = ScheduleState(optax.safe_increment(state.count))
 
     def leaf(u: Any, p: Any, v: Any) -> Any:
-      # A constant 0 does nothing, to the bit: compiled with it, the select of
-      # the threshold would change how the rest is rounded.
+      # A constant 0 must not change a bit, but compiled with it, the select of
+      # the threshold would change the rounding of the rest.
       nothing = isinstance(v, int | float) and v == 0
       return u if u is None or nothing else fn(u, p, v)
 
@@ -183,7 +183,7 @@ def _per_leaf(
 
 
 def _product(a: ScalarOrSchedule, tree: Any) -> Any:
-  """Returns a times each leaf of tree, where each may be a schedule."""
+  """Returns a times each leaf of a tree; all of these may be schedules."""
 
   def times(b: ScalarOrSchedule) -> ScalarOrSchedule:
     if not callable(a) and not callable(b):

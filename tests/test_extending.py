@@ -144,7 +144,7 @@ def test_a_name_of_tfds_is_looked_for(copy):
     cwd=copy, capture_output=True, text=True, check=False,
     env={**os.environ, 'PYTHONPATH': str(copy)},
   )  # fmt: skip
-  assert 'to have fashion_mnist downloaded there' in result.stderr
+  assert 'so that fashion_mnist can be downloaded to it' in result.stderr
 
 
 @pytest.mark.parametrize('name', ['policy', 'sign_sgd'])

@@ -1,4 +1,8 @@
-"""Augmentation of image batches on the device."""
+"""Augmentation of image batches on the device.
+
+`apply_op` does one of Pillow's operations, `from_config` makes the `Pipeline`
+that a config asks for, and `load_policy` reads a policy of (Fast) AutoAugment.
+"""
 
 from lconv_jax.augment.apply import OPS, apply_op
 from lconv_jax.augment.pipeline import NAMES, Choices, Pipeline, from_config

@@ -1,4 +1,4 @@
-"""Shows what augmentation does: python -m lconv_jax.augment --show."""
+"""Draws augmented images: python -m lconv_jax.augment --show."""
 
 import argparse
 import sys
@@ -72,16 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def sheet(
   pipeline: augment.Pipeline, images: np.ndarray, rows: int, seed: int
 ) -> tuple[np.ndarray, list[list[str]]]:
-  """Returns the images above `rows` augmented ones, and what was done to each.
+  """Returns images with augmented ones below, and labels of what was done.
 
   Args:
-    pipeline: with a policy.
-    images: uint8 [n, h, w, 3]; those of one row share a step's key.
-    rows: how many times to augment them.
+    pipeline: has a policy.
+    images: uint8 [n, h, w, 3]; the images of one row share a step's key.
+    rows: number of augmentations of each image.
     seed: of the random choices.
 
   Returns:
-    uint8 [1 + rows, n, h, w, 3], and a label for each.
+    uint8 [1 + rows, n, h, w, 3], and a label for each image.
   """
   _, height, width, _ = images.shape
   index = jnp.arange(len(images))

@@ -1,9 +1,9 @@
-"""Where Pillow's affine transformations look, in its fixed-point numbers.
+"""Matrices of Pillow's affine transformations, in its fixed-point numbers.
 
 A matrix is int32 [6], (a, b, c, d, e, f): pixel (x, y) of the result is pixel
-(a x + b y + c, d x + e y + f) of the image, in units of 2^-16 pixel.
-
-They come from float64. In float32, three in two thousand rotations move pixels.
+(a x + b y + c, d x + e y + f) of the image, in units of 2^-16 pixel. Matrices
+are computed in float64, as in float32 three of two thousand rotations would
+move pixels.
 """
 
 from types import ModuleType
@@ -25,7 +25,7 @@ def matrix(
     name: one of `NAMES`.
     magnitude: float64 [...]; the shear, pixels or degrees.
     height: of the image, at most 256 pixels.
-    width: likewise.
+    width: of the image, at most 256 pixels.
     xp: `numpy`, or `jax.numpy` where float64 is enabled.
 
   Returns:
@@ -48,21 +48,21 @@ def matrix(
   else:
     linear, offset = _rotation(v, height, width, xp)
   (a, b, d, e), (c, f) = linear, offset
-  # Pillow looks at the centres of pixels.
+  # Pillow takes the centres of pixels.
   c, f = c + a * 0.5 + b * 0.5, f + d * 0.5 + e * 0.5
   fixed = xp.floor(xp.stack([a, b, c, d, e, f], -1) * 65536 + 0.5)
   return fixed.astype(xp.int32)
 
 
 def _translation(v: Any, size: int, xp: ModuleType) -> Any:
-  """Scale and offset where there is neither shear nor rotation.
+  """Returns scale and offset of a translation.
 
-  Then Pillow moves by whole pixels, but goes from one to the next by adding 1.0
-  in float64. Where v is within a rounding of a half, that may skip a pixel,
-  once: a scale of 1 + 2^-16 does, at the same place.
+  Pillow moves by whole pixels, and goes from one to the next by adding 1.0 in
+  float64. If v is within a rounding of a half, this may skip a pixel, once. A
+  scale of 1 + 2^-16 skips it at the same place.
   """
   v = xp.clip(v, -_FAR, _FAR)
-  if xp is not np:  # float32 magnitudes do not come so near a half
+  if xp is not np:  # float32 magnitudes are never so near a half
     return xp.ones_like(v), xp.floor(v + 0.5)
   steps = np.ones((*v.shape, size))
   steps[..., 0] = v + 0.5
@@ -75,7 +75,7 @@ def _translation(v: Any, size: int, xp: ModuleType) -> Any:
 
 
 def _rotation(v: Any, height: int, width: int, xp: ModuleType) -> Any:
-  """As `PIL.Image.rotate`: about the centre."""
+  """Returns scales and offset of `PIL.Image.rotate`, about the centre."""
   angle = -xp.radians(v % 360)
   cos, sin = xp.cos(angle), xp.sin(angle)
   x, y = width / 2, height / 2

@@ -1,4 +1,4 @@
-"""One of Pillow's operations on a batch, by name."""
+"""Pillow's operations on a batch, by name."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from lconv_jax.augment import affine, ops
 
 
 class Settings(NamedTuple):
-  """What operations need besides the image; each reads at most one of them."""
+  """Settings of an operation, which reads at most one of the fields."""
 
   matrix: Integer[Array, '... 6']  # of the affine ones, see affine.py
   amount: Float[Array, '...']  # float32: factor, threshold or bits
@@ -34,7 +34,7 @@ _OTHERS: dict[str, Op] = {
   'Cutout': lambda image, s: ops.cutout(image, s.box),
 }
 
-# What `lax.switch` chooses from: the affine operations are one of them.
+# Branches of `lax.switch`, one for all affine operations.
 BRANCHES: dict[str, Op] = {
   'Identity': lambda image, s: image,
   'Affine': lambda image, s: ops.transform(image, s.matrix),
@@ -45,7 +45,7 @@ OPS = (*affine.NAMES, *_OTHERS)
 
 
 def branch(name: str) -> str:
-  """Returns which of `BRANCHES` does the operation `name` of `OPS`."""
+  """Returns the name of the branch that does an operation of `OPS`."""
   return 'Affine' if name in affine.NAMES else name
 
 
@@ -55,7 +55,7 @@ def apply_op(
   magnitude: Float[Array, ' b'] | Float[Array, ''] | float,
   centre: Float[Array, 'b 2'] | None = None,
 ) -> UInt8[Array, 'b h w 3']:
-  """Applies one of Pillow's operations to a batch, to the bit.
+  """Applies one of Pillow's operations to a batch, bit-identical to Pillow.
 
   Args:
     name: one of `OPS`.
@@ -64,15 +64,15 @@ def apply_op(
       up to 64; Translate: pixels; Rotate: degrees, counter-clockwise; Solarize:
       threshold; Posterize: bits, 1 to 8, truncated; Contrast, Color,
       Brightness, Sharpness: factor, 1 changes nothing; Cutout: pixels. The
-      others ignore it. A number serves for all images.
-    centre: float32, x and y in pixels; of Cutout, which needs it.
+      others ignore it. A single number holds for all images.
+    centre: float32, x and y in pixels, which only Cutout needs.
 
   Returns:
-    The images. Nothing is random.
+    The transformed images; nothing is random.
 
   Raises:
-    UsageError: there is no such operation.
-    ValueError: the images are no such images, or Cutout has no centre.
+    UsageError: the operation does not exist.
+    ValueError: the images have another shape or dtype, or Cutout has no centre.
   """
   if name not in OPS:
     raise errors.unknown('operation', name, OPS)
@@ -84,7 +84,7 @@ def apply_op(
 
 
 def check_images(images: Array) -> None:
-  """Raises a ValueError where operations would be wrong without a word."""
+  """Raises a ValueError for images whose results would be silently wrong."""
   shape, dtype = images.shape, images.dtype
   if dtype != jnp.uint8 or len(shape) != 4 or shape[-1] != 3:
     raise ValueError(
@@ -115,7 +115,7 @@ def _apply(
 
 
 def _box(v: Array, centre: Array, height: int, width: int) -> Array:
-  """As `CutoutAbs` of Lim et al.'s code; Pillow truncates the corners."""
+  """Returns the box of `CutoutAbs` in Lim et al.'s code, in whole pixels."""
   first = jnp.floor(jnp.maximum(0, centre - v[:, None] / 2))
   last = jnp.minimum(jnp.array([width, height]), first + v[:, None])
   last = jnp.where(v[:, None] > 0, last, -1)

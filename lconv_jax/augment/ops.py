@@ -1,8 +1,8 @@
-"""Pillow's image operations, to the bit, on one image of uint8 [h, w, 3].
+"""Pillow's image operations on one image of uint8 [h, w, 3].
 
-Each does what the function of Pillow that it names does to an RGB image, on any
-backend, and under `jit`, `vmap` and `scan`. Compared with Pillow 9.5 to 13.0
-(x86-64) in `tests/test_augment_ops.py`.
+Results are bit-identical to those of the named functions of Pillow on an RGB
+image, on any backend, and under `jit`, `vmap` and `scan`, as
+tests/augment/test_augment_ops.py shows for Pillow 9.5 to 13.0 (x86-64).
 """
 
 import functools
@@ -133,8 +133,8 @@ def _blend(
   start: Integer[Array, '...'], image: Integer[Array, '...'], factor: Scalar
 ) -> UInt8[Array, '...']:
   """`Image.blend(start, image, factor)`."""
-  # Rounded to float32 before it is added, as in C. A compiler fuses the product
-  # with what it is added to: let that be a zero, one that it cannot foresee.
+  # In C the product is rounded to float32 before it is added. A compiler would
+  # fuse it with an addition, so what is added first is a zero unknown to it.
   zero = jnp.minimum(jnp.abs(factor), 0)
   step = factor * (image.astype(jnp.int32) - start).astype(jnp.float32) + zero
   return jnp.clip(start.astype(jnp.float32) + step, 0, 255).astype(jnp.uint8)
@@ -150,11 +150,11 @@ def _point(image: Image, table: Integer[Array, '3 256']) -> Image:
 
 @functools.cache
 def _rounded_below() -> np.ndarray:
-  """Where Pillow's table for AutoContrast is one less than the exact value.
+  """Finds where Pillow's table for AutoContrast is one below the exact value.
 
-  It computes int(i * scale + offset) in float64, with scale = 255 / (hi - lo)
-  and offset = -lo * scale. Where (i - lo) * 255 / (hi - lo) is a whole number,
-  that may come out just below it: 12,094 times.
+  Pillow computes int(i * scale + offset) in float64, with scale = 255 / (hi -
+  lo) and offset = -lo * scale. If (i - lo) * 255 / (hi - lo) is a whole number,
+  the result may lie just below it, which is the case 12,094 times.
 
   Returns:
     Bits, uint8 [256, 256, 32]: bit i of entry [lo, hi].

@@ -1,8 +1,8 @@
 """Augmentation of a batch: policy, crop, flip, normalisation, cutout.
 
-In the order and with the probabilities of Lim et al.'s code. What happens to an
-image depends on the key and on its index in the data set, and on nothing else:
-with keys of `threefry2x32`, JAX's default; others are not made for it.
+Order and probabilities are those of Lim et al.'s code. The choices for an image
+depend on the key and on its index in the data set alone, if keys are of
+`threefry2x32`, JAX's default.
 """
 
 import dataclasses
@@ -22,11 +22,11 @@ NAMES = ('none', 'flip_crop', 'fast_autoaugment')  # of config.data.augment
 
 
 class Choices(NamedTuple):
-  """What chance decided for each image."""
+  """Random choices for each image."""
 
   sub_policy: Integer[Array, ' b']
-  use: Bool[Array, 'b t']  # whether each step of the sub-policy is applied
-  mirror: Bool[Array, 'b t']  # whether with the opposite sign
+  use: Bool[Array, 'b t']  # whether a step of the sub-policy is applied
+  mirror: Bool[Array, 'b t']  # whether its magnitude has the opposite sign
   centre: Integer[Array, 'b t 2']  # x, y of the policy's Cutout, 2^-16 pixel
   corner: Integer[Array, 'b 2']  # row and column of the crop when padded
   flip: Bool[Array, ' b']
@@ -35,7 +35,7 @@ class Choices(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
-  """Which augmentations there are; without arguments, none."""
+  """Augmentation of batches; without arguments, nothing is done."""
 
   policy: policies.Policy | None = None
   padding: int = 0  # pixels on every side before the random crop
@@ -108,7 +108,7 @@ class Pipeline:
     choices: Choices,
     normalise: Callable[[UInt8[Array, 'b h w c']], Float[Array, 'b h w c']],
   ) -> Float[Array, 'b h w c']:
-    """Does what was drawn."""
+    """Applies the choices that were drawn."""
     if self.policy:
       apply.check_images(images)
       images = apply_policy(self.policy, images, choices)
@@ -125,7 +125,7 @@ class Pipeline:
 def apply_policy(
   policy: policies.Policy, images: UInt8[Array, 'b h w 3'], choices: Choices
 ) -> UInt8[Array, 'b h w 3']:
-  """Applies to each image the sub-policy that was drawn."""
+  """Applies to each image the sub-policy that was drawn for it."""
   t = policies.table(policy, *images.shape[1:3])
   t = jax.tree.map(
     lambda x: jnp.asarray(x)[choices.sub_policy], t
@@ -152,7 +152,7 @@ def from_config(data: Any, image_shape: tuple[int, int, int]) -> Pipeline:
     image_shape: height, width, channels.
 
   Raises:
-    UsageError: there is no such policy, or it or the crop does not fit the
+    UsageError: the policy does not exist, or policy or crop do not suit the
       images.
   """
   if data.augment == 'none':
@@ -179,12 +179,12 @@ def from_config(data: Any, image_shape: tuple[int, int, int]) -> Pipeline:
 
 
 def _below(bits: Array, count: int | Array) -> Array:
-  """Uniform integers below a small count, from 32 random bits."""
+  """Returns uniform integers below a small count, from 32 random bits."""
   return (bits % jnp.asarray(count, jnp.uint32)).astype(jnp.int32)
 
 
 def _uniform(bits: Array) -> Array:
-  """Uniform float32 in [0, 1)."""
+  """Returns uniform float32 in [0, 1)."""
   return (bits >> 8).astype(jnp.float32) * 2.0**-24
 
 

@@ -1,9 +1,9 @@
 """Policies of (Fast) AutoAugment: data, and the tables that a program reads.
 
-A policy is a list of sub-policies, a sub-policy a list of operations, each with
-the probability of its being applied and a level in [0, 1]: the JSON form in
-which Lim et al., Fast AutoAugment (NeurIPS 2019) publish theirs. Levels map to
-magnitudes linearly, over the ranges of their code.
+A policy is a list of sub-policies, and a sub-policy a list of operations, each
+with the probability that it is applied and a level in [0, 1]. This is the JSON
+form in which Lim et al., Fast AutoAugment (NeurIPS 2019) publish their
+policies. Levels map to magnitudes linearly, over the ranges of their code.
 """
 
 import functools
@@ -21,15 +21,15 @@ from lconv_jax.augment.apply import BRANCHES, OPS, branch
 FOLDER = pathlib.Path(__file__).parent / 'policies'
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob('*.json')))
 
-# Magnitude at level 0 and at level 1. Translate and Cutout in widths of the
-# image (TranslateY in heights), shear in pixels a pixel, Rotate in degrees.
+# Magnitude at level 0 and at level 1. Translate and Cutout are in widths of the
+# image (TranslateY in heights), shears in pixels per pixel, Rotate in degrees.
 RANGES = {
   'ShearX': (-0.3, 0.3),
   'ShearY': (-0.3, 0.3),
   'TranslateX': (-0.45, 0.45),
   'TranslateY': (-0.45, 0.45),
   'Rotate': (-30, 30),
-  'AutoContrast': (0, 1),  # of no effect, as for Invert and Equalize
+  'AutoContrast': (0, 1),  # without effect, as for Invert and Equalize
   'Invert': (0, 1),
   'Equalize': (0, 1),
   'Solarize': (0, 256),
@@ -43,7 +43,7 @@ RANGES = {
 
 
 class Step(NamedTuple):
-  """An operation of a sub-policy."""
+  """Operation of a sub-policy."""
 
   op: str  # one of OPS
   probability: float
@@ -54,7 +54,7 @@ Policy = tuple[tuple[Step, ...], ...]
 
 
 class Table(NamedTuple):
-  """A policy for images of one size; arrays of P sub-policies of T steps."""
+  """Policy for images of one size, as arrays of P sub-policies of T steps."""
 
   branch: np.ndarray  # int32 [P, T], index into apply.BRANCHES
   probability: np.ndarray  # float32 [P, T]
@@ -69,7 +69,7 @@ class Table(NamedTuple):
 def published(data_set: str) -> tuple[str, int]:
   """Returns Lim et al.'s policy and size of the last cutout for a data set.
 
-  They search a policy for CIFAR-10, and use it for CIFAR-100 as well.
+  Their policy for CIFAR-100 is the one that they found for CIFAR-10.
   """
   if data_set == 'svhn_cropped':
     return 'fa_reduced_svhn', 20
@@ -84,13 +84,13 @@ def load(name: str) -> Policy:
       [[["ShearX", 0.5, 0.3], ["Invert", 0.2, 0.0]], ...].
 
   Raises:
-    UsageError: there is no such policy, or it is none.
+    UsageError: the policy does not exist, or is not a valid policy.
   """
   own = pathlib.Path(name).expanduser()
   path = FOLDER / f'{name}.json' if name in NAMES else own
   if not _exists(path):
     if path.suffix == '.json':
-      raise errors.UsageError(f'There is no policy file {name}.')
+      raise errors.UsageError(f'The policy file {name} does not exist.')
     raise errors.unknown(
       'data.policy', name, (*NAMES, 'a path to a .json file')
     )
@@ -98,13 +98,13 @@ def load(name: str) -> Policy:
     sub_policies = json.loads(path.read_text(encoding='utf-8'))
     policy = tuple(tuple(_step(*s) for s in sub) for sub in sub_policies)
     if not policy or not all(policy):
-      raise errors.UsageError('an empty policy or sub-policy.')
+      raise errors.UsageError('a policy or sub-policy is empty.')
   except errors.UsageError as e:
     raise errors.UsageError(f'{path}: {e}') from e
   except (ValueError, TypeError, OSError, RecursionError) as e:
     raise errors.UsageError(
-      f'{path} is no policy, a list of lists of [operation, probability, '
-      f'level]: {errors.one_line(e)}'
+      f'{path} is not a policy, which is a list of lists of [operation, '
+      f'probability, level]: {errors.one_line(e)}'
     ) from e
   return policy
 
@@ -122,10 +122,10 @@ def magnitude(op: str, level: float, height: int, width: int) -> float:
 
 @functools.cache
 def table(policy: Policy, height: int, width: int) -> Table:
-  """Returns what a program needs to apply a policy, from float64.
+  """Returns a policy as a program reads it, computed in float64.
 
-  Sub-policies are filled up to the length of the longest with steps that
-  change nothing.
+  Sub-policies are padded to the length of the longest with steps that change
+  nothing.
   """
   steps = max(len(sub) for sub in policy)
   shape = len(policy), steps
@@ -149,8 +149,8 @@ def table(policy: Policy, height: int, width: int) -> Table:
         if v > 0:
           t.last[i, j] = np.arange(max(height, width)) + v  # rounded as Pillow
       else:
-        # Whole numbers that float32 does not round away: the same integers lie
-        # below a threshold and below its ceiling; bits are truncated.
+        # Whole numbers survive float32: the same integers lie below a threshold
+        # and below its ceiling; bits are truncated.
         whole = {'Solarize': math.ceil, 'Posterize': int}.get(op, float)
         t.amount[i, j] = whole(v)
   return t
@@ -159,7 +159,7 @@ def table(policy: Policy, height: int, width: int) -> Table:
 def _exists(path: pathlib.Path) -> bool:
   try:
     return path.exists()
-  except OSError:  # no such name can be
+  except OSError:  # such as for a name that is too long
     return False
 
 

@@ -1,4 +1,4 @@
-"""Crop, flip and cutout, as everybody does them on CIFAR-10."""
+"""Crop, flip and cutout, as is usual on CIFAR-10."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ def crop_flip(
   flip: Bool[Array, ' b'],
   padding: int,
 ) -> UInt8[Array, 'b h w c']:
-  """Pads with black, crops to the old size, mirrors some left to right.
+  """Pads with black, crops to the old size, and mirrors some left to right.
 
   Args:
     images: a batch.
@@ -20,8 +20,8 @@ def crop_flip(
     flip: which images to mirror.
     padding: pixels on every side.
   """
-  # Mirrored first, and cropped from the other end: so the copying of whole rows
-  # is the last thing, which compilers do not do over again for each use.
+  # Mirroring first, and cropping from the other end, leaves the copying of
+  # whole rows for last, which compilers then do not repeat for each use.
   images = jnp.where(flip[:, None, None, None], images[:, :, ::-1], images)
   row, column = corner.T
   column = jnp.where(flip, 2 * padding - column, column)
@@ -38,7 +38,7 @@ def erase(
 
   Args:
     x: normalised images, whose mean is zero.
-    centre: row and column; what of the square lies outside is clipped.
+    centre: row and column; the square is clipped at the image's borders.
     size: pixels; the square goes from centre - size // 2 to
       centre + size // 2 - 1, so that an odd size counts as one less.
   """

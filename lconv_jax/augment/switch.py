@@ -1,4 +1,4 @@
-"""Another operation for every image of a batch."""
+"""Different operations for the images of a batch."""
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +23,9 @@ def switch(
     images: a batch.
     branch: indices into `BRANCHES`.
     settings: with a leading axis of the batch.
-    method: `loop` takes the images that need an operation one by one, for each
-      operation in turn; `select` computes every operation of every image, and
-      selects. By default, `loop` on CPU and `select` on accelerators.
+    method: `loop` goes through the operations, and for each through the images
+      that need it; `select` computes all operations of all images. None: `loop`
+      on CPU and `select` on accelerators.
   """
   if method is None:
     method = 'loop' if jax.default_backend() == 'cpu' else 'select'
@@ -39,8 +39,8 @@ def _select(images: Array, branch: Array, settings: Settings) -> Array:
   )
 
 
-# Jitted, so that all steps of a policy are traced once. A batch of loops of
-# unequal lengths would drag every image along.
+# Jitted so that the steps of a policy are traced once; sequential under vmap,
+# as loops of unequal lengths would carry every image along.
 @jax.jit
 @jax.custom_batching.sequential_vmap
 def _loop(images: Array, branch: Array, settings: Settings) -> Array:
@@ -48,7 +48,7 @@ def _loop(images: Array, branch: Array, settings: Settings) -> Array:
     return images
   order = jnp.argsort(branch)
   start = jnp.searchsorted(branch[order], jnp.arange(len(_OPS) + 1))
-  for k, op in enumerate(_OPS[1:], 1):  # Identity leaves them as they are
+  for k, op in enumerate(_OPS[1:], 1):  # Identity changes nothing
 
     def body(i: Array, images: Array, op: Op = op) -> Array:
       j = order[i]

@@ -1,8 +1,9 @@
-"""How local are learned filters, and how often do they repeat elsewhere?
+"""Locality of learned filters, and how often they repeat at other positions.
 
-Each measure is compared with a null model, the filter's own pixels at shuffled
-positions: as a z-score, a percentile, and a ratio, which is the size of the
-effect. docs/locality.md has definitions and sources.
+`measure` and `measure_pairs` compare each measure with a null model, the
+filter's own pixels at random positions: as a z-score, a percentile, and a
+ratio, which is the size of the effect. `summary` says what is typical of a
+layer. docs/locality.md has definitions and sources.
 
   >>> filters = from_kernel(params['conv1']['kernel'], (32, 32, 3))
   >>> result = measure(filters)  # result.spread.z: of each filter

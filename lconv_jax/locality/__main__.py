@@ -1,11 +1,11 @@
-"""How local the first-layer filters of runs are, against shuffled ones.
+"""Compares the locality of runs' first-layer filters with shuffled filters.
 
   python -m lconv_jax.locality runs/sgd runs/beta_lasso --out figures
 
 Prints a table for each measure and draws the distributions. As in the paper,
 the net with the best validation accuracy is measured, and filters with at least
-20 non-zero values count. Those of CONV and LOCAL layers are measured as the
-dense layer that does the same.
+20 non-zero values count. The filters of a CONV or LOCAL layer are those of the
+dense layer that computes the same function.
 """
 
 import argparse
@@ -15,16 +15,18 @@ import pathlib
 import shlex
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import rich.console
+import rich.table
 from matplotlib import axes, figure
 
 from lconv_jax import errors, locality, report, runs
 from lconv_jax.figures import style
 
-# What the table and the figure call the measures: words, unit, factor.
+# Names of the measures in the tables and the figure: words, unit, factor.
 _MEASURES = {
   'spread': ('spread', 'px', 1),
   'ipr': ('inverse participation ratio', '', 1),
@@ -35,8 +37,9 @@ _MEASURES = {
 }
 _DRAWN = 'spread', 'window_share', 'box_area', 'correlation'
 _NULL, _IN_BOX = 'the same pixels, shuffled', 'inside their boxes'
-_SAMPLE = 500  # filters of which the null is drawn
-_SAMPLE_DRAWS = 20  # of each of them
+_SAMPLE = 500  # filters whose null is drawn
+_SAMPLE_DRAWS = 20  # shuffles of each of these
+_WIDTH = 160  # columns, more than any row takes
 
 
 class _Layer(NamedTuple):
@@ -67,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   args = parser.parse_args(argv)
   try:
     layers, lines = _layers(args.runs, args.window, args.seed)
-    print(_tables(layers, args.window), *lines, sep='\n')
+    console = rich.console.Console(width=_WIDTH, markup=False, highlight=False)
+    for table in _tables(layers, args.window):
+      console.print(table, '')
+    print(_NOTE, '', *lines, sep='\n')
     if args.csv:
       _write_csv(layers, args.csv)
       print(f'wrote {args.csv}')
@@ -86,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _layers(
   paths: Sequence[str], window: int, seed: int
 ) -> tuple[list[_Layer], list[str]]:
-  """Returns what was measured, and a line for each run that has no filters."""
+  """Returns the layers, and a line for each run whose filters are missing."""
   read = [runs.read(path) for path in paths]
   layers, lines = [], []
   for label, run in zip(report.labels(read), read, strict=True):
@@ -112,52 +118,61 @@ def _filters(run: runs.Record) -> np.ndarray:
   return filters
 
 
-def _tables(layers: Sequence[_Layer], window: int) -> str:
-  """Returns a table for each measure, aligned for a terminal."""
+def _tables(
+  layers: Sequence[_Layer], window: int
+) -> Iterator[rich.table.Table]:
+  """Yields a table of counts and shares, and one for each measure."""
   names = 'filters', '≥ 20 non-zeros', 'local (%)', 'of those (%)'
-  first = [('', *names, 'repeats (%)')]
+  table = _table('', *names, 'repeats (%)')
   for layer in layers:
     s = layer.summary
     shares = (
       _show(100 * x) for x in (s.local_of_all, s.local_of_counted, s.repeats)
     )
-    first.append((layer.label, f'{s.filters:,}', f'{s.counted:,}', *shares))
-  parts = [_aligned(first)]
+    table.add_row(layer.label, f'{s.filters:,}', f'{s.counted:,}', *shares)
+  yield table
   for name, (_, _, factor) in _MEASURES.items():
-    rows = [
-      (_title(name, window), 'median', 'shuffled', 'ratio', 'z', 'percentile')
-    ]
+    names = 'median', 'shuffled', 'ratio', 'z', 'percentile'
+    table = _table(_title(name, window), *names)
     for layer in layers:
       t = getattr(layer.summary, name)
       numbers = (factor * t.value, factor * t.null_mean, t.ratio, t.z)
-      rows.append(
-        (layer.label, *map(_show, numbers), _show(round(100 * t.percentile, 1)))
-      )
-    parts.append(_aligned(rows))
-  return '\n\n'.join((*parts, _NOTE)) + '\n'
+      percentile = _show(round(100 * t.percentile, 1))
+      table.add_row(layer.label, *map(_show, numbers), percentile)
+    yield table
+
+
+def _table(title: str, *names: str) -> rich.table.Table:
+  """Returns a table without rows, whose columns are as wide as the others'."""
+  table = rich.table.Table(box=None, pad_edge=False)
+  table.add_column(title, min_width=44)
+  for name in names:
+    table.add_column(name, justify='right', min_width=9)
+  return table
 
 
 _NOTE = f"""\
-Medians over filters with at least {locality.MIN_NONZERO} non-zero values, and \
-over random pairs of them.
-shuffled: mean of the same pixels at random places, of each filter; ratio: its \
-value / that mean.
-percentile: % of shuffles that are at least as local, or alike; –: nothing \
-varies.
+Medians are over filters with at least {locality.MIN_NONZERO} non-zero values, \
+and over random pairs of such filters.
+shuffled: mean over the same pixels at random places; ratio: a filter's value \
+/ that mean.
+percentile: % of shuffles that are at least as local, or as alike; –: shuffles \
+do not differ.
 local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
-below {locality.EFFECT:g}; of all filters, and of those with enough non-zeros.
+below {locality.EFFECT:g}; of all filters, and of those that count.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; in a \
 convolution 1/α of the pairs whose windows no border cuts.
-boxes: of a filter's non-zeros. Shuffled inside them, filters stay as local as \
-their boxes; what is left
-is that they repeat, or are local inside, as stray weights widen a box."""
+boxes: those of a filter's non-zeros. Filters shuffled inside them are as \
+local as the boxes; more
+correlation means that filters repeat, or are local within their boxes."""
 
 _CAPTION = (
-  'How local the first-layer filters are, and how far they repeat elsewhere: '
-  f'of filters with at least {locality.MIN_NONZERO} non-zero values, and of '
-  'random pairs of them. Grey: of the same pixels at random places; dashed: at '
+  'Locality of first-layer filters, and how far they repeat elsewhere, for '
+  f'filters with at least {locality.MIN_NONZERO} non-zero values and random '
+  'pairs of such filters. Grey: the same pixels at random places; dashed: at '
   "random places inside each filter's own box of non-zeros. Filters of CONV "
-  'and LOCAL layers are those of the dense layer that does the same.'
+  'and LOCAL layers are those of the dense layer that computes the same '
+  'function.'
 )
 
 
@@ -204,7 +219,7 @@ def _draw(
         _panel(ax, panel, _bins(panels))
     for ax, layer in zip(grid[:, 0], layers, strict=True):
       ax.set_title(layer.label)
-    # Of the fullest panel: a layer without filters that count has none.
+    # Of the fullest panel: a layer without filters that count draws nothing.
     handles, labels = max(
       (ax.get_legend_handles_labels() for ax in grid[:, -1]),
       key=lambda found: len(found[0]),
@@ -217,11 +232,11 @@ class _Panel(NamedTuple):
   own: np.ndarray  # of the filters, or pairs
   null: np.ndarray  # of the shuffled ones
   weights: np.ndarray | None = None  # of the null's values
-  in_box: np.ndarray | None = None  # of those shuffled inside their boxes
+  in_box: np.ndarray | None = None  # of filters shuffled inside their boxes
 
 
 def _values(layer: _Layer, window: int, seed: int) -> dict[str, _Panel]:
-  """Returns what is drawn of a layer, in the units of `_MEASURES`."""
+  """Returns a layer's panels, in the units of `_MEASURES`."""
   counted = np.flatnonzero(layer.found.nonzero >= locality.MIN_NONZERO)
   chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
   some = layer.filters[chosen]
@@ -272,24 +287,11 @@ def _panel(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:
     (panel.own, {'color': style.VERMILION, 'label': 'filters', **line}),
     (panel.in_box, {'color': '0.3', 'ls': '--', 'label': _IN_BOX, **line}),
   ):
-    if values is not None and len(values):  # nothing has no density
+    if values is not None and len(values):  # an empty array has no density
       ax.hist(values, bins, density=True, **look)
   ax.set_yticks([])
   ax.spines.left.set_visible(False)
   ax.set_xlim(bins[0], bins[-1])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-  """Returns cells as lines: names left, numbers right."""
-  widths = [max(9, *map(len, column)) for column in zip(*rows, strict=True)]
-  widths[0] = max(44, widths[0])  # of all tables alike
-  return '\n'.join(
-    '  '.join(
-      cell.rjust(width) if i else cell.ljust(width)
-      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    for row in rows
-  )
 
 
 def _show(value: float) -> str:

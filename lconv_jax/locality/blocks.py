@@ -1,4 +1,4 @@
-"""Many filters, a block at a time, in threads."""
+"""Functions of many filters, computed block by block in threads."""
 
 import concurrent.futures
 import os
@@ -12,8 +12,8 @@ def in_blocks(
 ) -> np.ndarray:
   """Returns fn's results for slices of at most `size` of `count`, in one array.
 
-  NumPy lets go of the interpreter in what takes the time. A block's arrays are
-  all that is in memory at once, for each thread.
+  Threads run at the same time, as NumPy releases the interpreter's lock. Each
+  has the arrays of one block in memory.
   """
   parts = [slice(i, i + size) for i in range(0, max(1, count), size)]
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,4 @@
-"""A measure against its null model, for each filter: z, percentile, effect."""
+"""Comparison of a measure with its null model: z, percentile and effect."""
 
 from typing import NamedTuple
 
@@ -7,26 +7,26 @@ from jaxtyping import Float
 
 
 class Compared(NamedTuple):
-  """A measure of each filter, and what shuffling its pixels makes of it.
+  """Measure of each filter, compared with filters of shuffled pixels.
 
-  NaN in `value` where there is nothing to measure, as without any weight; in
-  the others too where shuffling changes nothing, as for a single pixel.
+  All fields are NaN where there is nothing to measure, as without any weight.
+  All but `value` are NaN if shuffling changes nothing, as for a single pixel.
   """
 
   value: Float[np.ndarray, ' units']
   null_mean: Float[np.ndarray, ' units']
   # (value - null_mean) / the null's standard deviation.
   z: Float[np.ndarray, ' units']
-  # Share of the null that is at least as local, in [0, 1]: that is, no larger,
-  # or no smaller where larger means more local.
+  # Share of the null that is at least as local, in [0, 1]: values that are not
+  # larger, or not smaller if larger means more local.
   percentile: Float[np.ndarray, ' units']
 
   @property
   def ratio(self) -> Float[np.ndarray, ' units']:
-    """The effect: value / null_mean, 1 for filters without any structure.
+    """Size of the effect: value / null_mean, 1 for filters without structure.
 
-    Where the null hardly varies, as in a dense filter, z and percentile tell
-    that there is some structure, and the ratio that there is little of it.
+    The null of a dense filter hardly varies. Then z and percentile can say that
+    there is some structure while the ratio says that there is little.
     """
     return self.value / self.null_mean
 
@@ -37,13 +37,13 @@ def with_draws(
   tie: float,
   larger_is_local: bool = False,
 ) -> Compared:
-  """Compares with draws from the null.
+  """Compares a measure with draws from the null.
 
   Args:
     value: the measure.
-    null: the same of shuffled filters; NaN for those not to be compared.
-    tie: up to which difference values are the same but for rounding.
-    larger_is_local: in which direction percentiles are taken.
+    null: the measure of shuffled filters; NaN for filters not to be compared.
+    tie: the largest difference that may be due to rounding.
+    larger_is_local: whether larger values are more local.
   """
   value = value.astype(np.float64)
   varies = np.ptp(null, axis=1) > tie  # False for NaN
@@ -60,10 +60,10 @@ def with_distribution(
   value: Float[np.ndarray, ' units'],
   probabilities: Float[np.ndarray, 'units values'],
 ) -> Compared:
-  """Compares with the exact distribution of a whole number.
+  """Compares a measure with its exact distribution over whole numbers.
 
   Args:
-    value: the measure, smaller where a filter is more local.
+    value: the measure; smaller values are more local.
     probabilities: of 0, 1, ... under the null.
   """
   numbers = np.arange(probabilities.shape[1])
@@ -72,13 +72,13 @@ def with_distribution(
   std = np.sqrt(np.einsum('un,un->u', probabilities, square))
   no_larger = numbers <= value[:, None]
   percentile = np.einsum('un,un->u', probabilities, no_larger)
-  # A number that has been the same in all but one of 10¹² shuffles.
+  # The null varies unless all but one of 10¹² shuffles agree.
   varies = probabilities.max(axis=1) < 1 - 1e-12
   return _compared(value, mean, std, percentile, varies)
 
 
 def without_null(value: Float[np.ndarray, ' units']) -> Compared:
-  """Returns a measure that shuffling cannot change."""
+  """Returns a measure that has no null, as shuffling cannot change it."""
   nothing = np.full_like(value, np.nan)
   return Compared(value, nothing, nothing, nothing)
 

@@ -1,4 +1,4 @@
-"""Filters of a layer, and how their energy lies on the image."""
+"""Filters of a dense layer, and the distribution of their energy."""
 
 import numpy as np
 from jaxtyping import Float, Real
@@ -9,8 +9,7 @@ def from_kernel(
 ) -> Real[np.ndarray, 'units height width channels']:
   """Returns the filters of a dense layer that sees a flattened image.
 
-  Kernels of CONV and LOCAL layers are no such layers; `models.embed.dense`
-  makes dense ones of them.
+  `models.embed.dense` makes such a layer's kernel of CONV and LOCAL kernels.
 
   Args:
     kernel: [H*W*C, units], the input flattened in the order H, W, C.
@@ -20,12 +19,13 @@ def from_kernel(
     [units, H, W, C], of the kernel's dtype; a view.
 
   Raises:
-    ValueError: the kernel is no dense layer on such images.
+    ValueError: the kernel is not that of a dense layer on such images.
   """
   if kernel.ndim != 2 or len(kernel) != np.prod(image_shape):
     raise ValueError(
-      f'A kernel of shape {kernel.shape} is no dense layer on images of shape '
-      f'{tuple(image_shape)}; [{np.prod(image_shape)}, units] is needed.'
+      f'A kernel of shape {kernel.shape} is not that of a dense layer on '
+      f'images of shape {tuple(image_shape)}, which is '
+      f'[{np.prod(image_shape)}, units].'
     )
   return kernel.T.reshape(-1, *image_shape)
 
@@ -41,10 +41,10 @@ def energy(
     filters: [units, H, W, C], of any real dtype.
 
   Returns:
-    [units, H, W] float64 with sum 1; NaN where all weights are zero, or one is
-    not finite.
+    [units, H, W] float64 with sum 1; NaN for filters whose weights are all zero
+    or not all finite.
   """
-  # In einsum's own order of memory, which is the kernel's: units are last.
+  # einsum keeps the order of the kernel's memory, in which units are last.
   energies = np.einsum('uhwc,uhwc->uhw', filters, filters, dtype=np.float64)
   total = energies.sum(axis=(1, 2), keepdims=True)
   alive = np.isfinite(total) & (total > 0)

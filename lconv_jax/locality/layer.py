@@ -1,4 +1,4 @@
-"""All measures of a layer's filters, and what is typical of them."""
+"""All measures of a layer's filters, and a summary."""
 
 from typing import NamedTuple
 
@@ -9,53 +9,52 @@ from lconv_jax.locality import blocks, compare, measures, null, sharing
 
 # Figures 7-9 draw from the filters with at least this many non-zero values.
 MIN_NONZERO = 20
-# A filter is called local if fewer than this share of its null draws are as
-# compact, which just under 5 % of filters without any structure pass,
+# A filter is local if fewer than this share of its null draws are as compact,
+# which is true of nearly 5 % of the filters without any structure,
 LEVEL = 0.05
 # and if its spread is below this share of the null's mean. Shuffles of a dense
-# filter hardly differ, so that nearly nothing is needed to pass the first test;
-# both are passed by next to none without structure.
+# filter hardly differ, so that the first test alone is too easy; hardly any
+# filter without structure passes both.
 EFFECT = 0.9
-# From this best-shift correlation on, one filter of a pair repeats the other.
+# One filter of a pair repeats the other from this best-shift correlation on.
 REPEATS = 0.9
 
 _BLOCK = 512  # filters whose energies are in memory at once
-# Up to which difference spreads (px) and shares are the same but for rounding.
+# Largest differences of spreads (px) and shares that may be due to rounding.
 _SPREAD_TIE = 1e-4
 _SHARE_TIE = 1e-5
 
 
 class Locality(NamedTuple):
-  """What `measure` finds, for each filter; see `measures` for definitions."""
+  """Result of `measure`, for each filter; see `measures` for definitions."""
 
-  nonzero: Int[np.ndarray, ' units']  # non-zero values of the filter
+  nonzero: Int[np.ndarray, ' units']  # number of non-zero values
   spread: compare.Compared  # pixels
-  ipr: compare.Compared  # a shuffle cannot change it: no null
+  ipr: compare.Compared  # without a null, as a shuffle cannot change it
   window_share: compare.Compared
   box_area: compare.Compared  # pixels², against the exact null
 
   @property
   def local(self) -> Bool[np.ndarray, ' units']:
-    """Which filters are local: see `LEVEL` and `EFFECT`."""
-    # False for NaN: there is no evidence.
+    """True for filters that are local; see `LEVEL` and `EFFECT`."""
+    # NaN compares as False: there is no evidence.
     return (self.spread.percentile < LEVEL) & (self.spread.ratio < EFFECT)
 
 
 class Pairs(NamedTuple):
-  """What `measure_pairs` finds: one value, against two nulls.
+  """Result of `measure_pairs`: one value, compared with two nulls.
 
-  Two filters that are local are more alike at their best shift than pixels from
-  all over the image are: `image` tells locality from none. `box` tells
-  repetition from mere locality where filters fill their boxes; with stray
-  weights they do not.
+  Any two local filters are more alike at their best shift than pixels from all
+  over the image, so that `image` shows locality. `box` tells repetition from
+  mere locality if filters fill their boxes; with stray weights they do not.
   """
 
-  image: compare.Compared  # pixels shuffled over the image
-  box: compare.Compared  # over the filter's own box of non-zeros
+  image: compare.Compared  # with pixels shuffled over the image
+  box: compare.Compared  # with pixels shuffled in the filter's box of non-zeros
 
 
 class Typical(NamedTuple):
-  """Medians of what `Compared` holds; NaN where nothing has a value."""
+  """Medians of the fields of `Compared`; NaN if no filter has a value."""
 
   value: float
   null_mean: float
@@ -65,10 +64,10 @@ class Typical(NamedTuple):
 
 
 class Summary(NamedTuple):
-  """What `summary` finds; NaN for shares and medians of no filters.
+  """Result of `summary`; shares and medians of no filters are NaN.
 
-  Medians are of the filters with at least `min_nonzero` non-zero values, and of
-  pairs of them.
+  Medians are over filters with at least `min_nonzero` non-zero values, and over
+  pairs of such filters.
   """
 
   filters: int
@@ -79,7 +78,7 @@ class Summary(NamedTuple):
   ipr: Typical
   window_share: Typical
   box_area: Typical
-  correlation: Typical  # at the best shift, of random pairs: `Pairs.image`
+  correlation: Typical  # `Pairs.image`
   correlation_in_box: Typical  # `Pairs.box`
   repeats: float  # share of the pairs with a correlation of `REPEATS` or more
 
@@ -141,17 +140,16 @@ def measure_pairs(
   seed: int = 0,
   compared: int | None = None,
 ) -> Pairs:
-  """Compares how alike filters are at their best shift with shuffled ones.
+  """Compares the best-shift correlation of filters with shuffled filters.
 
   Args:
     filters: [units, H, W, C], of any real dtype.
-    min_nonzero: filters with fewer non-zero values are left out: any two of
-      few pixels are much alike.
-    pairs: how many random pairs to take.
+    min_nonzero: filters with fewer non-zero values are left out, as any two
+      filters of few pixels are alike.
+    pairs: number of random pairs.
     draws: permutations for each pair.
     seed: of pairs and permutations.
-    compared: for how many of the pairs there are draws, NaN for the others;
-      None: for all of them.
+    compared: number of pairs that are compared; the others have NaN. None: all.
 
   Returns:
     The correlation of each pair.
@@ -178,15 +176,14 @@ def summary(
   pairs: Pairs | None = None,
   min_nonzero: int = MIN_NONZERO,
 ) -> Summary:
-  """Returns what is typical of a layer.
+  """Returns shares and medians over the filters of a layer.
+
+  Filters without any weight are among all filters, and are not local.
 
   Args:
-    result: what `measure` returned for its filters.
-    pairs: what `measure_pairs` returned for them.
+    result: from `measure`.
+    pairs: from `measure_pairs`, for the same filters.
     min_nonzero: filters with fewer non-zero values are not counted.
-
-  Returns:
-    The summary; filters without any weight are part of all, and not local.
   """
   counted = result.nonzero >= min_nonzero
   if pairs is None:

@@ -1,4 +1,4 @@
-"""A layer's locality as flat metrics of a run."""
+"""Locality of a layer as flat metrics of a run."""
 
 import math
 
@@ -9,17 +9,17 @@ from lconv_jax.locality import layer
 from lconv_jax.locality.filters import from_kernel
 from lconv_jax.locality.sharing import PAIRS
 
-# What is logged while a run goes on is of this many filters, always the same,
-# and of fewer pairs, so that a wide layer does not keep the devices waiting.
+# During training only this many filters, always the same, and this many pairs
+# are measured, so that a wide layer does not keep the devices waiting.
 LOGGED = 1000
 _LOGGED_PAIRS = 200
-# At a run's end too, no more of them than this are compared with the null: in
-# a grid of small nets the end of each would take longer than its training.
+# No more pairs than this are compared with the null, even at a run's end, which
+# would otherwise take longer than the training of a small net.
 _COMPARED = 200
 
 
 def sample(units: int) -> Int[np.ndarray, ' units']:
-  """Returns the units of a layer whose filters are logged, in order."""
+  """Returns the units whose filters are logged, in ascending order."""
   rng = np.random.default_rng(0)
   return np.sort(rng.permutation(units)[:LOGGED])
 
@@ -31,14 +31,13 @@ def metrics(
 ) -> dict[str, int | float]:
   """Returns the `Summary` of a dense first layer as names and numbers.
 
+  Numbers that are NaN, such as medians of no filters, are left out, as JSON
+  cannot hold them.
+
   Args:
     kernel: [H*W*C, units].
     image_shape: (H, W, C).
-    quick: with fewer pairs of filters.
-
-  Returns:
-    Without what is NaN, such as medians where no filter is counted; in JSON
-    there is no such number.
+    quick: whether to take fewer pairs of filters.
   """
   filters = from_kernel(kernel, image_shape)
   found = layer.summary(

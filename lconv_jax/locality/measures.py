@@ -1,8 +1,8 @@
-"""How local a filter is: four measures, each of every filter by itself.
+"""Four measures of how local a filter is.
 
 Neyshabur (Towards Learning Convolutions from Scratch, NeurIPS 2020) shows
-filters of a dense first layer and lets the reader see that they are local. Here
-the same is measured. No measure depends on a filter's scale or sign.
+filters of a dense first layer, which look local. These measures say how local
+they are. No measure depends on a filter's scale or sign.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float, Real
 
 from lconv_jax.locality.filters import energy
 
-# Side of the window of `window_share`, pixels: that of S-CONV's filters.
+# Side of the window of `window_share`, pixels: the size of S-CONV's filters.
 WINDOW = 9
 
 
@@ -40,10 +40,10 @@ def ipr(
   """Returns the inverse participation ratio of the energy, Σ p².
 
   Its inverse is the number of pixels that take part: 1 for a single pixel, n
-  for n equal ones, 1/3 of all for Gaussian noise with one channel. Where they
-  stand does not matter: a filter that is concentrated need not be local, and no
-  shuffle changes it. Wegner (Z. Physik B 36, 1980); Ingrosso and Goldt (PNAS
-  2022) take it for the localisation of receptive fields, Σ w⁴ / (Σ w²)².
+  for n equal pixels, 1/3 of all pixels for Gaussian noise with one channel. The
+  positions of the pixels do not matter, so that a concentrated filter need not
+  be local, and a shuffle changes nothing. See Wegner (Z. Physik B 36, 1980);
+  Ingrosso and Goldt (PNAS 2022) use Σ w⁴ / (Σ w²)² for receptive fields.
 
   Args:
     filters: [units, H, W, C], of any real dtype.
@@ -61,13 +61,13 @@ def window_share(
 ) -> Float[np.ndarray, ' units']:
   """Returns the largest share of the energy that lies in one window.
 
-  What a convolution's filter of that size could hold of it: 1 for rows of a
-  convolution, size² / (H W) and a little more for noise.
+  A convolution's filter of that size could hold this share. It is 1 for rows of
+  a convolution, and a little more than size² / (H W) for noise.
 
   Args:
     filters: [units, H, W, C], of any real dtype.
-    size: side of the square window, pixels, at least 1; what is larger than
-      the image is cut at its borders.
+    size: side of the square window, pixels, at least 1; a larger window than
+      the image is cut at the image's borders.
 
   Returns:
     [units] float64, in [0, 1]; NaN where all weights are zero.
@@ -80,9 +80,9 @@ def box_area(
 ) -> Float[np.ndarray, ' units']:
   """Returns the area of the smallest upright box with all non-zero pixels.
 
-  A pixel is non-zero where any of its channels is. One stray weight counts as
-  much as any other: a measure for filters that were cut to zero, not for dense
-  ones, which fill the image.
+  A pixel is non-zero if any of its channels is. As one stray weight counts as
+  much as any other, the measure suits filters that were cut to zero, and not
+  dense filters, which fill the image.
 
   Args:
     filters: [units, H, W, C], of any real dtype.
@@ -97,7 +97,7 @@ def box_area(
 
 def moments(height: int, width: int) -> Float[np.ndarray, 'pixels 3']:
   """Returns |position|², row and column of each pixel, float64."""
-  # From the image's centre: smaller numbers, so that less cancels.
+  # Positions relative to the image's centre are small, so that less cancels.
   row, column = np.indices((height, width), np.float64).reshape(2, -1)
   row, column = row - (height - 1) / 2, column - (width - 1) / 2
   return np.stack([row**2 + column**2, row, column], axis=1)
@@ -112,7 +112,7 @@ def variance(means: Float[np.ndarray, '*n 3']) -> Float[np.ndarray, '*n']:
 def best_window(
   shares: Float[np.ndarray, 'height width *n'], size: int
 ) -> Float[np.ndarray, '*n']:
-  """Returns the largest sum over a window, of many images at once.
+  """Returns the largest sum over a window, for many images at once.
 
   Args:
     shares: [H, W, ...], not negative; of the result's dtype.
@@ -126,8 +126,9 @@ def best_window(
 def _sliding_sums(x: np.ndarray, size: int) -> np.ndarray:
   """Returns the sums of `size` neighbours along the first axis.
 
-  From sums of 1, 2, 4, ... neighbours: like an integral image, a few passes
-  whatever the size, but no large sums are subtracted, so float32 will do.
+  They are made of sums of 1, 2, 4, ... neighbours. Like an integral image this
+  takes few passes for any size, but float32 suffices, as no large sums are
+  subtracted.
   """
   result, taken, doubled, width = None, 0, x, 1
   count = len(x) - size + 1
@@ -143,7 +144,7 @@ def _sliding_sums(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def _extent(used: np.ndarray) -> np.ndarray:
-  """Returns how far the first True of each row is from its last; 0: none."""
+  """Returns the distance from the first to the last True of each row, or 0."""
   length = used.shape[1]
   first, last = used.argmax(axis=1), used[:, ::-1].argmax(axis=1)
   return np.where(used.any(axis=1), length - last - first, 0)

@@ -1,8 +1,8 @@
-"""The null model: a filter's own pixels at random places, uniformly.
+"""Null model: a filter's own pixels, permuted uniformly at random.
 
-A pixel moves with all its channels, so that colours stay what they are, and so
-do the sizes of the energies: the null has the filter's sparsity and its heavy
-tails, and differs in nothing but where the pixels are.
+A pixel moves with all its channels, so that the colours and the energies stay
+the same: the null has the filter's sparsity and its heavy tails, and differs
+only in the places of the pixels.
 """
 
 import math
@@ -70,8 +70,8 @@ def null_window_share(
     result = np.empty((draws, len(shares)), np.float32)
     for start in range(0, len(shares), _CACHED):
       part = slice(start, start + _CACHED)
-      # Filters last: a pixel's values of all of them move as one, and every
-      # sum is over whole vectors.
+      # With filters last, a pixel's values move together, and each sum is over
+      # whole vectors.
       values = shares[part].reshape(-1, height * width).T.astype(np.float32)
       for row, permutation in zip(result, permutations, strict=True):
         image = values[permutation].reshape(height, width, -1)
@@ -86,17 +86,17 @@ def null_box_area(
 ) -> Float[np.ndarray, 'units areas']:
   """Returns the distribution of `box_area` under shuffling, exactly.
 
-  The box of n pixels depends on nothing but where they are. Those n-subsets of
-  a h x w box that touch all of its sides are counted by inclusion and
-  exclusion; the box itself has (H - h + 1) (W - w + 1) places.
+  The box depends on the places of the n pixels alone. The n-subsets of an h x w
+  box that touch all of its sides are counted by inclusion and exclusion; the
+  box itself has (H - h + 1) (W - w + 1) places.
 
   Args:
-    pixels: n, the non-zero pixels of each filter.
+    pixels: n, the number of non-zero pixels of each filter.
     image_shape: (H, W).
 
   Returns:
-    [units, H W + 1] float64: the probability of each area in pixels²; NaN where
-    n is 0.
+    [units, H W + 1] float64: the probability of each area in pixels²; NaN if n
+    is 0.
   """
   height, width = image_shape
   total = height * width
@@ -105,7 +105,7 @@ def null_box_area(
   areas = np.outer(h, w)
   inside = _share_inside(areas, total, counts)
   exact = inside
-  for axis in (1, 2):  # less those that miss a side, plus those that miss both
+  for axis in (1, 2):  # minus those that miss a side, plus those that miss both
     exact = np.diff(exact, 2, axis, prepend=0)
     exact = np.insert(exact, 0, 0, axis)
   places = np.outer(height - h + 1, width - w + 1)
@@ -120,19 +120,14 @@ def null_box_area(
 def _share_inside(
   areas: np.ndarray, total: int, counts: np.ndarray
 ) -> np.ndarray:
-  """Returns which share of the n-subsets of all pixels lies in an area.
+  """Returns the share of the n-subsets of `total` pixels that lies in an area.
 
-  Args:
-    areas: a, in pixels, [h, w].
-    total: number of all pixels.
-    counts: n.
-
-  Returns:
-    (a over n) / (total over n), [counts, h, w].
+  That is (a over n) / (total over n), [counts, h, w], for a in `areas`, pixels
+  [h, w], and n in `counts`.
   """
   distinct, where = np.unique(areas, return_inverse=True)
   taken = np.arange(counts.max(initial=0))
-  # A product, as logarithms of factorials would not bear the differences.
+  # Logarithms of factorials would lose too much precision in the differences.
   factors = np.maximum(distinct[:, None] - taken, 0) / (total - taken)
   shares = np.cumprod(np.insert(factors, 0, 1, axis=1), axis=1)
   return shares[where.reshape(areas.shape)][..., counts].transpose(2, 0, 1)
@@ -147,9 +142,8 @@ def _with_permutations(
   """Returns fn(energies, permutations) of all filters.
 
   Filters of a block share their permutations. Each filter's draws are still
-  independent and uniform, so its percentile is as valid as with its own; only
-  the errors of different filters become correlated, hence new ones for each
-  block.
+  independent and uniform, so that its percentile is valid, but the errors of
+  different filters are correlated. Therefore each block draws its own.
   """
   pixels = np.tile(np.arange(math.prod(filters.shape[1:3])), (draws, 1))
 

@@ -1,10 +1,10 @@
-"""How far filters repeat at other positions: weight sharing, as it is learned.
+"""Repetition of filters at other positions: learned weight sharing.
 
-Rows of a convolution are one filter, moved. How alike two filters of a dense
-layer are wherever they stand is their normalised cross-correlation at the best
+The rows of a convolution are shifted copies of one filter. The likeness of two
+filters of a dense layer is their normalised cross-correlation at the best
 shift: matched filtering, as in Lewis (Fast normalized cross-correlation, Vision
-Interface 1995), but over the whole image and without taking means away: zeros
-are what they are.
+Interface 1995), but over the whole image and without subtracting means, so that
+zeros stay zeros.
 """
 
 import math
@@ -27,16 +27,16 @@ def best_shift_correlation(
 ) -> Float[np.ndarray, ' pairs']:
   """Returns max over shifts s of Σ a(x) b(x + s) / (‖a‖ ‖b‖).
 
-  The sum is over pixels and channels; outside of the image there are zeros, so
-  a filter that would be cut off by a shift loses what is outside. 1: b is a
-  moved, and maybe multiplied by a positive number.
+  The sum is over pixels and channels. Outside of the image there are zeros, so
+  that a filter loses what a shift moves there. The result is 1 if b is a
+  shifted copy of a, up to a positive factor.
 
   Args:
     a: [pairs, H, W, C], of any real dtype.
-    b: likewise.
+    b: of the same shape.
 
   Returns:
-    [pairs] float32, at most 1 but for rounding; NaN where either has no weight.
+    [pairs] float32, at most 1 up to rounding; NaN where either has no weight.
   """
 
   def of_block(block: slice) -> np.ndarray:
@@ -48,7 +48,7 @@ def best_shift_correlation(
 def pairs(
   units: int, count: int = PAIRS, seed: int = 0
 ) -> Int[np.ndarray, 'pairs 2']:
-  """Returns pairs of different units, none twice: `count`, or all there are."""
+  """Returns `count` distinct pairs of different units, or all if fewer."""
   total = math.comb(units, 2)
   rng = np.random.default_rng(seed)
   chosen = rng.choice(total, min(count, total), replace=False)
@@ -66,18 +66,18 @@ def null_correlation(
   seed: int = 0,
   inside_box: bool = False,
 ) -> Float[np.ndarray, 'pairs draws']:
-  """Returns `best_shift_correlation` with the pixels of both shuffled.
+  """Returns `best_shift_correlation` with the pixels of both filters shuffled.
 
-  Each of a pair in its own way; as in `null`, a pixel's channels stay together.
+  Each filter has a permutation of its own; a pixel's channels stay together.
 
   Args:
     a: [pairs, H, W, C], of any real dtype.
-    b: likewise.
+    b: of the same shape.
     draws: permutations for each pair.
     seed: of the permutations.
-    inside_box: whether pixels stay in the smallest upright box around all that
-      are not zero. Any two filters that are local are more alike than pixels
-      from all over the image; such draws are as local as the box.
+    inside_box: whether pixels stay in the smallest upright box around all
+      non-zero pixels. Such draws are as local as the box, while any two local
+      filters are more alike than pixels from all over the image.
 
   Returns:
     [pairs, draws] float32; NaN where either has no weight.
@@ -109,7 +109,7 @@ def _normalised(filters: np.ndarray) -> np.ndarray:
 
 
 def _box(filters: np.ndarray) -> np.ndarray:
-  """Returns which pixels [n, H, W] are in the box around all non-zero ones."""
+  """Returns the pixels [n, H, W] in the box around all non-zero pixels."""
   used = (filters != 0).any(axis=1)
   rows = _between(used.any(axis=2))
   columns = _between(used.any(axis=1))
@@ -117,7 +117,7 @@ def _box(filters: np.ndarray) -> np.ndarray:
 
 
 def _between(used: np.ndarray) -> np.ndarray:
-  """Returns, for each row, what is from its first True to its last."""
+  """Returns True from the first True of each row to its last."""
   since = np.logical_or.accumulate(used, axis=1)
   until = np.logical_or.accumulate(used[:, ::-1], axis=1)[:, ::-1]
   return since & until
@@ -128,7 +128,7 @@ def _shuffled(
 ) -> np.ndarray:
   """Returns filters [n, C, H, W] with the pixels inside permuted.
 
-  Those outside have no weight, so that their order is of no matter.
+  Pixels outside have no weight, so that their order does not matter.
   """
   count = math.prod(filters.shape[2:])
   pixels = filters.reshape(*filters.shape[:2], count)
@@ -148,7 +148,8 @@ def _shuffled(
 
 def _best_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """Returns the largest value of the cross-correlation of each pair."""
-  # So much larger that what leaves the image does not come in again.
+  # Large enough that what leaves the image on one side does not enter it on the
+  # other.
   size = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in a.shape[2:]]
   product = scipy.fft.rfft2(a, size).conj() * scipy.fft.rfft2(b, size)
   moved = scipy.fft.irfft2(product.sum(axis=1), size)

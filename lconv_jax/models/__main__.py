@@ -13,9 +13,9 @@ from lconv_jax.models import table
 _NOTE = """\
 weights: of the kernels as built. Batch norm and the last layer's biases are not
 counted, as in the paper. s: image size, α: base channels, c: classes.
-≠: in its column D-LOCAL, table 3 contradicts the strides that it gives itself;
-what is built follows the strides. Sums with ≈ are the paper's. All formulas
-take s for a multiple of 16."""
+≠: the column D-LOCAL of table 3 contradicts the strides in the same table; the
+nets follow the strides. Sums with ≈ are the paper's. All formulas assume that s
+is a multiple of 16."""
 
 _WIDTH = 120  # columns, more than any row takes
 

@@ -1,4 +1,4 @@
-"""What a net consists of, as data."""
+"""Description of a net as data: its layers, their kernels and batch norms."""
 
 import math
 from typing import Any, NamedTuple
@@ -14,21 +14,21 @@ from lconv_jax.conv import windows
 from lconv_jax.models import layers, registry
 from lconv_jax.models.registry import Architecture, ImageShape
 
-KINDS = ('conv', 'local', 'dense')  # each can do what those before it can
+KINDS = ('conv', 'local', 'dense')  # each can compute what the ones before can
 
 
 class Layer(NamedTuple):
-  """A layer with a kernel, between the activations of a single image."""
+  """Layer with a kernel; shapes are those of a single image."""
 
   name: str  # among the parameters
   kind: str  # one of `KINDS`
   convolutional: bool  # a convolution, or a layer that stands for one
   kernel: tuple[int, ...]  # its shape
   inputs: tuple[int, ...]  # [H, W, C] or, of a dense layer, [units]
-  outputs: tuple[int, ...]  # likewise
+  outputs: tuple[int, ...]  # [Ho, Wo, Cout] or [units]
   window: windows.Window | None  # how it moves; None: the layer is dense
   norm: str | None = None  # name of the batch norm that follows, if one does
-  statistics: tuple[int, ...] = ()  # shape of what that keeps
+  statistics: tuple[int, ...] = ()  # shape of its mean, and the others
 
   @property
   def weights(self) -> int:
@@ -37,7 +37,7 @@ class Layer(NamedTuple):
 
 
 class Description(NamedTuple):
-  """What a net consists of."""
+  """Description of a net, which `describe` returns."""
 
   architecture: Architecture
   base_channels: int  # α
@@ -49,7 +49,7 @@ class Description(NamedTuple):
 
   @property
   def chain(self) -> tuple[str, ...]:
-    """Names of layers with ReLU and batch norm alone between them, or ()."""
+    """Names of the layers if each sees the one before through ReLU, or ()."""
     names = tuple(layer.name for layer in self.layers)
     return names if self.architecture.sequential else ()
 
@@ -62,10 +62,10 @@ class Description(NamedTuple):
 def describe(
   model: ml_collections.ConfigDict, image_shape: ImageShape, num_classes: int
 ) -> Description:
-  """Returns what the net consists of that `config.model` asks for.
+  """Returns the description of the net that `config.model` asks for.
 
-  The module is traced once without computing anything, so that whatever is
-  built of the layers of `models.layers` is described.
+  The module is traced once, which computes nothing and finds any layers that
+  are built of `models.layers`.
 
   Args:
     model: see configs/base.py; `name` is one of `NETS`.
@@ -78,7 +78,7 @@ def describe(
   # Dropout is not part of a trained net.
   model = ml_collections.ConfigDict({**model, 'dropout': 0.0})
   module = registry.build(model, image_shape, num_classes)
-  found: list[tuple[Layer, Any]] = []  # with what it returned
+  found: list[tuple[Layer, Any]] = []  # with the layer's output
 
   def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
     y = call(*args, **kwargs)

@@ -129,7 +129,7 @@ def _size(layer: Layer) -> tuple[int, int]:
 
 
 def _looks(layer: Layer, like: Layer) -> dict[str, Any]:
-  """Returns what a layer must have in common with one `like` this to be it."""
+  """Returns the properties that embedding in a layer `like` this must keep."""
   if like.kind == 'dense':
     inputs, outputs = map(math.prod, (layer.inputs, layer.outputs))
     return {'inputs': inputs, 'outputs': outputs}

@@ -1,20 +1,20 @@
-"""The paper's S- and D-nets, one table for CONV, LOCAL and FC (tables 3, 4)."""
+"""The paper's S- and D-nets: one table for CONV, LOCAL and FC (tables 3, 4)."""
 
 from typing import NamedTuple
 
 
 class Stage(NamedTuple):
-  """A convolution, or the layer that stands for it."""
+  """Convolution, or the layer that stands for it."""
 
   kernel_size: int  # pixels
-  # Output channels: in units of the base channels α in `FAMILIES`, absolute in
-  # a net.
+  # Output channels, in units of the base channels α in `FAMILIES`, and absolute
+  # in a net.
   channels: int
   stride: int  # pixels
 
 
 class Family(NamedTuple):
-  """A column group of tables 3 and 4."""
+  """Group of columns in tables 3 and 4."""
 
   stages: tuple[Stage, ...]
   hidden: int  # width of the hidden fully connected layer, in units of α
@@ -39,5 +39,5 @@ FAMILIES = {
   ),
 }
 
-# Shared weights, own weights at every position, all inputs to all outputs.
+# Shared weights; own weights at every position; all inputs to all outputs.
 CONNECTIVITIES = ('conv', 'local', 'fc')

@@ -1,4 +1,4 @@
-"""A trained net as weights alone: batch norm folded, scales that are free.
+"""Folded nets: trained nets whose batch norm is part of their weights.
 
 A folded net has a kernel and a bias for each layer, and the mean and standard
 deviation by which pixels are normalised: all that was learned from data.
@@ -53,8 +53,8 @@ def fold(
       bias = norm['bias'] - stats['mean'] * scale
     elif (bias := params[layer.name].get('bias')) is None:
       raise errors.UsageError(
-        f'The layer {layer.name} has neither batch norm nor a bias; give it '
-        'one of them to have the net folded.'
+        f'The layer {layer.name} cannot be folded, as it has neither batch '
+        'norm nor a bias; give it either.'
       )
     bias = np.asarray(bias, np.float32)
     folded[layer.name] = {'kernel': kernel, 'bias': bias}
@@ -86,17 +86,17 @@ def unfold(net: Description, folded: Folded) -> tuple[PyTree, PyTree]:
 
 
 def balance(folded: Folded, chain: Sequence[str]) -> Folded:
-  """Returns a net of the same predictions whose weights are of one size.
+  """Returns a net of the same predictions whose weights have the same scale.
 
-  ReLU lets a positive factor pass, so that every channel of a hidden layer can
-  be scaled if its outgoing weights are scaled back; and no factor of all logits
-  changes a prediction. Here the r.m.s. of a channel's non-zero weights becomes
-  1, so that all layers can share their values.
+  As ReLU commutes with a positive factor, a channel of a hidden layer can be
+  scaled if its outgoing weights are scaled back; and a factor of all logits
+  does not change predictions. Here the r.m.s. of a channel's non-zero weights
+  becomes 1, so that all layers can share their values.
 
   Args:
     folded: a net.
-    chain: its layers in order, each with ReLU and nothing else behind it, up to
-      the last one; none: nothing is known to be free.
+    chain: its layers in order, if each sees the one before it through ReLU
+      alone. Otherwise (), and nothing is scaled.
   """
   folded = {layer: dict(leaves) for layer, leaves in folded.items()}
   for i, layer in enumerate(chain):
@@ -123,25 +123,27 @@ def balance(folded: Folded, chain: Sequence[str]) -> Folded:
 def without_dead(
   folded: Folded, chain: Sequence[str]
 ) -> tuple[Folded, dict[str, np.ndarray]]:
-  """Takes away the weights of channels that do nothing.
+  """Removes the weights of channels that do nothing.
 
-  A channel without incoming weights is constant: its outgoing weights go, as
-  biases can do the same. A channel without outgoing weights is of no use: its
-  incoming weights go.
+  A channel without incoming weights is constant: its outgoing weights are
+  removed, as biases can replace them. A channel without outgoing weights is
+  useless: its incoming weights are removed.
 
   Args:
     folded: a net.
     chain: as in `balance`.
 
   Returns:
-    The net, and for each layer which output channels are left, bool [channels].
+    The net, and for each layer the output channels that are left, as bool
+    [channels].
   """
   folded = {layer: dict(leaves) for layer, leaves in folded.items()}
   for before, after in itertools.pairwise(chain):
     dead = ~_incoming(folded[before]['kernel'])
     kernel = folded[after]['kernel']
     folded[after]['kernel'] = np.where(_inputs(dead, kernel), 0, kernel)
-  # Whatever goes below makes nothing above it useless.
+  # Backwards, as removing a layer's weights can only make channels before it
+  # useless.
   for before, after in reversed(list(itertools.pairwise(chain))):
     kernel = folded[before]['kernel']
     channels = kernel.shape[_channel_axis(kernel)]
@@ -171,7 +173,7 @@ def _outputs(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def _inputs(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
   """Returns values per input channel in the kernel's axes."""
-  if kernel.ndim == 2:  # its inputs are pixels, each with all channels
+  if kernel.ndim == 2:  # inputs are pixels, each with all channels
     return np.tile(values, kernel.shape[0] // len(values))[:, None]
   return values
 

@@ -1,4 +1,4 @@
-"""Modules as pure functions, and the variables among their arguments."""
+"""Modules as pure functions, and checks of their variables."""
 
 import pathlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Variables = dict[str, PyTree]  # params and batch_stats
 
 
 class Model(NamedTuple):
-  """A net as two pure functions."""
+  """Net as two pure functions."""
 
   # (key, x) -> params, batch_stats
   init: Callable[..., tuple[PyTree, PyTree]]
@@ -50,7 +50,7 @@ def as_functions(module: nn.Module) -> Model:
 
 
 def kernels(params: PyTree) -> dict[str, Any]:
-  """Returns the kernels by the names of their layers: what one counts."""
+  """Returns the kernels by the names of their layers."""
   return {
     name: leaves['kernel']
     for name, leaves in params.items()
@@ -65,11 +65,11 @@ def fitting(
 
   Args:
     variables: `params` and `batch_stats`.
-    net: to which they must belong.
-    where: which checkpoint it is, as part of a sentence.
+    net: the net to which they should belong.
+    where: the checkpoint that they are from, as part of a sentence.
 
   Raises:
-    UsageError: they are of another net, or for images of another shape.
+    UsageError: the variables are of another net or for other images.
   """
   return match(
     net.shapes,
@@ -91,8 +91,8 @@ def match(
   Args:
     target: arrays, or their shapes and dtypes.
     restored: as nested dicts.
-    where: from where it was read.
-    remedy: what to do where they differ.
+    where: the checkpoint that `restored` is from.
+    remedy: what to do if they differ.
 
   Raises:
     UsageError: an array is missing, superfluous, or of another shape or dtype.

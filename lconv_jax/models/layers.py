@@ -85,8 +85,8 @@ class Conv(nn.Module):
 def _he_normal(
   key: Key[Array, ''], shape: Sequence[int]
 ) -> Float[Array, '*positions_o_window i']:
-  # Drawn as the matrix of a dense layer: random arrays of many axes take XLA a
-  # second to compile, each.
+  # Drawn as the matrix of a dense layer, as XLA takes a second to compile each
+  # random array of many axes.
   fan_in = math.prod(shape[-3:])
   matrix = nn.initializers.he_normal()(
     key, (fan_in, math.prod(shape) // fan_in)
@@ -105,8 +105,8 @@ def batch_norm(
 
   Args:
     x: float32.
-    axis: those that have statistics, scale and bias of their own.
-    train: whether to use the batch's statistics, and keep their running mean.
+    axis: axes that have statistics, scale and bias of their own.
+    train: whether to use the batch's statistics and update their running mean.
     axis_name: the mapped axis over which the batch continues.
     name: of the module.
   """
@@ -126,10 +126,10 @@ def dropout(
   x: Float[Array, 'b i'],
   axis_name: str | None = None,
 ) -> Float[Array, 'b i']:
-  """Zeroes each element with probability `rate`, and scales the others up.
+  """Zeroes each element with probability `rate` and scales the others up.
 
-  Each example has a key of its own that depends on its place in the global
-  batch alone, so that the mask does not depend on the number of devices.
+  The key of an example depends on its place in the global batch alone, so that
+  the mask does not depend on the number of devices.
   """
   first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * len(x)
   keys = jax.vmap(jax.random.fold_in, (None, 0))(

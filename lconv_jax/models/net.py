@@ -1,4 +1,4 @@
-"""The net of tables 3 and 4, in which CONV, LOCAL or FC is a choice."""
+"""Net of tables 3 and 4, whose stages are CONV, LOCAL or FC."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,24 +10,24 @@ from lconv_jax.models.layers import Conv, Dense, batch_norm, dropout
 
 
 class Net(nn.Module):
-  """Stages, then fully connected layers, the last of them for the logits.
+  """Stages, then fully connected layers, the last one for the logits.
 
-  Every layer but the last is followed by batch norm and ReLU; only the last
-  has a bias. Stages are called conv1, conv2, ... whatever they are, then come
-  fc1, fc2, ...: the names of the tables.
+  Every layer but the last is followed by batch norm and ReLU; only the last has
+  a bias. As in the tables, stages are called conv1, conv2, ... in all nets, and
+  the other layers fc1, fc2, ....
 
   Attributes:
     stages: with absolute channels.
     hidden: widths of the hidden fully connected layers.
     num_classes: number of logits.
-    connectivity: what the stages are, one of `families.CONNECTIVITIES`.
-    local_norm: 'channel' or 'unit': what has its own statistics in the batch
-      norm of LOCAL stages. FC has units, CONV channels.
+    connectivity: of the stages, one of `families.CONNECTIVITIES`.
+    local_norm: 'channel' or 'unit': which of them has its own statistics in the
+      batch norm of LOCAL stages. CONV has channels, FC units.
     dtype: of the products.
     dropout: whether inputs of the last two layers are dropped in training, at
       the rate that the call is given (an array, so that grids may vary it).
     axis_name: the mapped axis over which the batch continues.
-    sync_batch_norm: whether batch norm takes its statistics over it as well.
+    sync_batch_norm: whether batch norm takes its statistics over that axis.
   """
 
   stages: tuple[Stage, ...]

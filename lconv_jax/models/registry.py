@@ -1,4 +1,4 @@
-"""The nets that `config.model.name` may name, in one dictionary."""
+"""Registry of all nets that `config.model.name` may name."""
 
 import functools
 import math
@@ -15,32 +15,28 @@ from lconv_jax.models.families import CONNECTIVITIES, FAMILIES, Family, Stage
 from lconv_jax.models.net import Net
 from lconv_jax.models.resnet import ResNet18
 
-LOCAL_NORMS = ('channel', 'unit')  # what has statistics of its own
+LOCAL_NORMS = ('channel', 'unit')  # which of them has its own statistics
 
 ImageShape = tuple[int, int, int]  # height, width and channels
 
 
 class Wanted(NamedTuple):
-  """What a net is built for."""
+  """Everything that a net is built from."""
 
   model: ml_collections.ConfigDict  # see configs/base.py
   image_shape: ImageShape
   num_classes: int
-  fields: dict[str, Any]  # that all modules have, such as `dtype`
+  fields: dict[str, Any]  # of all modules, such as `dtype`
 
 
 class Architecture(NamedTuple):
-  """What the rest of the package has to know about a net.
-
-  Its layers are not listed here: `describe` finds them in the module.
-  """
+  """Architecture of a net, without its layers, which `describe` finds."""
 
   title: str  # as the paper calls it
   base_channels: int  # α of the paper's headline tables
   build: Callable[[Wanted], nn.Module]
   connectivity: str  # of its first layer, one of `CONNECTIVITIES`
-  # Nets of one family differ in their connectivity alone, so that one can be
-  # embedded in another.
+  # Nets of one family differ in connectivity alone: one is embedded in another.
   family: str
   # Whether each layer sees the one before it, through batch norm and ReLU.
   sequential: bool = False

@@ -1,8 +1,8 @@
 """ResNet18 for small images (He et al., CVPR 2016; paper, A.1).
 
-Its first convolution is 3 × 3 with stride 1, and no max-pool follows. The
-kernel size of all convolutions but the 1 × 1 shortcuts is free, for the
-paper's experiment with wide kernels.
+Its first convolution is 3 × 3 with stride 1, and no max-pool follows. All
+convolutions but the 1 × 1 shortcuts have one kernel size, which the paper's
+experiment with wide kernels varies.
 """
 
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ class ResNet18(nn.Module):
 
   Layers are named as in He et al.'s table 1: conv1, then conv2_1_1 for the
   first layer of the first block of the second stage, conv3_1_skip for a
-  shortcut, at last fc1.
+  shortcut, and finally fc1.
 
   Attributes:
     base_channels: of the first stage, 64 in the paper; each stage doubles it.
@@ -28,7 +28,7 @@ class ResNet18(nn.Module):
     dropout: whether inputs of the last layer are dropped in training, at
       the rate that the call is given (an array, so that grids may vary it).
     axis_name: the mapped axis over which the batch continues.
-    sync_batch_norm: whether batch norm takes its statistics over it as well.
+    sync_batch_norm: whether batch norm takes its statistics over that axis.
   """
 
   base_channels: int
@@ -53,8 +53,8 @@ class ResNet18(nn.Module):
       x: Array, name: str, channels: int, stride: int = 1, size: int = 0
     ) -> Array:
       size = size or self.kernel_size
-      # As many zeros on both sides, so that strided windows are centred where
-      # their shortcut looks; SAME would move them by a pixel.
+      # With the same padding on both sides, strided windows are centred on the
+      # pixels of their shortcut; SAME would move them by a pixel.
       padding = (((size - 1) // 2, size // 2),) * 2
       layer = Conv(channels, size, stride, padding=padding, name=name)
       x = layer(x.astype(self.dtype))

@@ -1,4 +1,4 @@
-"""Tables 3 and 4: every layer of every net, counted and beside the paper's.
+"""Tables 3 and 4: the weights of every layer, beside the paper's formulas.
 
 Counts are of the kernels that are built. As in the paper, batch norm and the
 last layer's biases are left out.
@@ -13,7 +13,7 @@ from lconv_jax.models.description import describe
 
 
 class Formula(NamedTuple):
-  """An entry of the paper's tables."""
+  """Entry of the paper's tables."""
 
   text: str
   # (s, α, c) -> weights: image size in pixels, base channels, classes.
@@ -21,17 +21,17 @@ class Formula(NamedTuple):
 
 
 class Line(NamedTuple):
-  """A layer of a net, or the sum of them."""
+  """Layer of a net, or the sum over its layers."""
 
   layer: str  # 'total' for the sum
   shape: tuple[int, ...]  # of the output, without the batch; () for the sum
   weights: int
-  paper: Formula | None  # None where the paper gives none
-  paper_weights: float | None  # its value
+  paper: Formula | None  # None if the paper has no formula
+  paper_weights: float | None  # value of the formula
 
 
 def _d_stages(text: str, value: Callable[..., float]) -> dict[str, Formula]:
-  """The rows conv2 to conv8 of table 3, whose exponents grow by one a row."""
+  """Returns rows conv2 to conv8 of table 3, whose exponents grow by one."""
   return {
     f'conv{i}': Formula(text.format(i - 1, 2 ** (i - 1)),
     lambda s, a, c, i=i: value(s, a, i - 1))
@@ -100,9 +100,8 @@ PAPER = {
   },
 }  # fmt: skip
 
-# In the column D-LOCAL, conv3 to conv8 are not what the strides of the same
-# table make of them: positions fall by four at every second layer, channels
-# double at the same one.
+# In the column D-LOCAL, conv3 to conv8 contradict the strides of the same
+# table: positions fall by four at every second layer, where channels double.
 BY_STRIDES = {
   ('d_local', f'conv{i}'): (
     Formula('9·s²α²/2', lambda s, a, c: 9 * s**2 * a**2 / 2)

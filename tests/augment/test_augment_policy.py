@@ -138,14 +138,14 @@ def test_a_policy_of_ones_own(tmp_path):
     ('[[["Rotate", 1.5, 0.5]]]', r'probability 1.5 of Rotate .* \[0, 1\]'),
     ('[[["Rotate", 0.5, NaN]]]', 'level nan'),
     ('[[["Rotate", "0.5", 0.5]]]', "probability '0.5' of Rotate"),
-    ('[[["Rotate", 0.5]]]', 'is no policy'),
-    ('[["Rotate", 0.5, 0.5]]', 'is no policy'),
+    ('[[["Rotate", 0.5]]]', 'is not a policy'),
+    ('[["Rotate", 0.5, 0.5]]', 'is not a policy'),
     ('[[[["Rotate"], 0.5, 0.5]]]', 'does not exist'),
-    ('{"Rotate": 0.5}', 'is no policy'),
+    ('{"Rotate": 0.5}', 'is not a policy'),
     ('[[["Rotate", 0.5, 0.5]], []]', 'empty'),
     ('[]', 'empty'),
-    ('[[[', 'is no policy'),
-    ('3', 'is no policy'),
+    ('[[[', 'is not a policy'),
+    ('3', 'is not a policy'),
   ],
 )
 def test_a_file_that_is_no_policy_is_named(text, hint, tmp_path):
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
   path = tmp_path / 'deep.json'
   path.write_text('[' * 100_000, encoding='utf-8')
   for bad in (str(path), str(tmp_path)):
-    with pytest.raises(errors.UsageError, match='is no policy'):
+    with pytest.raises(errors.UsageError, match='is not a policy'):
       policy.load(bad)
   with pytest.raises(errors.UsageError, match='does not exist'):
     policy.load('x' * 5000)
@@ -168,5 +168,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_a_policy_that_is_not_there_is_named():
   with pytest.raises(errors.UsageError, match='Did you mean fa_reduced_cifar1'):
     policy.load('fa_reduced_cifar100')
-  with pytest.raises(errors.UsageError, match=r'no policy file .*/not.json'):
+  with pytest.raises(errors.UsageError, match=r'file .*/not.json does not'):
     policy.load('/not.json')

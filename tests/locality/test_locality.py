@@ -195,7 +195,7 @@ def test_from_kernel_undoes_flattening():
 
 @pytest.mark.parametrize('shape', [(59, 7), (60, 2, 7), (3, 3, 3, 7)])
 def test_from_kernel_rejects_what_is_no_dense_layer(shape):
-  with pytest.raises(ValueError, match='no dense layer'):
+  with pytest.raises(ValueError, match='not that of a dense layer'):
     locality.from_kernel(np.zeros(shape), (4, 5, 3))
 
 

@@ -133,7 +133,7 @@ def test_a_net_without_weights_can_be_drawn(drawn, tmp_path):
 
 
 def test_a_kernel_of_other_images_is_refused(tmp_path):
-  with pytest.raises(ValueError, match='no dense layer'):
+  with pytest.raises(ValueError, match='not that of a dense layer'):
     figures.first_layer_filters(
       [('', kernel(GREY))], COLOUR, tmp_path / 'f.png'
     )

@@ -20,14 +20,14 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize('num_classes', [None, 10])
-def test_a_net_comes_with_its_module(path, num_classes):
+def test_a_net_comes_with_its_description(path, num_classes):
   run = runs.read(path)
-  module, variables = runs.load_net(run, IMAGE, num_classes)
+  net, variables = runs.load_net(run, IMAGE, num_classes)
   run.config.model.dropout = 0.0
-  assert module == models.build(run.config.model, IMAGE, 10)
+  assert net.module == models.build(run.config.model, IMAGE, 10)
   np.testing.assert_array_equal(variables['params']['conv1']['kernel'], KERNEL)
   variables = jax.tree.map(jnp.asarray, variables)
-  logits = module.apply(variables, jnp.ones((2, *IMAGE)))
+  logits = net.module.apply(variables, jnp.ones((2, *IMAGE)))
   np.testing.assert_array_equal(logits, np.zeros((2, 10)))
 
 
