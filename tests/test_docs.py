@@ -1,12 +1,15 @@
 """What the pages link and name exists, and their snippets run."""
 
 import importlib.util
+import operator
 import pathlib
 import pkgutil
 import re
+import runpy
 
 import pytest
 
+from configs import base, grids
 from launch import sweep
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,6 +37,11 @@ PATH = re.compile(
   r'/[\w./-]+'
 )
 MODULE = re.compile(r'-m ((?:lconv_jax|launch|benchmarks)(?:\.\w+)*)')
+CONFIG = re.compile(r'--config=(configs/\w+\.py)(?::([\w,]+))?')
+FIELD = re.compile(r'--config\.([a-z][\w.]*\w)')
+GRID = re.compile(
+  r'launch\.(?:local|slurm|caliban|tpu_vm) ([a-z]\w*(?::\w+)?)[\s`]'
+)
 NAME = re.compile(r'(?<![\w./])(?:lconv_jax|launch|benchmarks)(?:\.\w+)+')
 
 
@@ -94,6 +102,17 @@ def test_commands_name_modules_that_can_be_run(page):
     assert spec, f'{module} does not exist'
     if spec.submodule_search_locations:  # a package
       assert importlib.util.find_spec(f'{module}.__main__'), module
+
+
+@each(PAGES)
+def test_commands_name_configs_fields_and_grids_that_exist(page):
+  text = read(page)
+  for file, choices in CONFIG.findall(text):
+    runpy.run_path(str(ROOT / file))['get_config'](choices or None)  # or raises
+  for field in FIELD.findall(text):
+    operator.attrgetter(field)(base.base())
+  for grid in GRID.findall(text):
+    assert grids.load(grid)
 
 
 @each(PAGES)
