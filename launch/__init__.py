@@ -1,1 +1,1 @@
-"""From a grid to its runs: on this machine, or on a cluster."""
+"""Trains the points of a grid, on this machine, a cluster or a cloud."""

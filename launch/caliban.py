@@ -3,25 +3,24 @@
   python -m launch.caliban sgd --root=runs/sgd
 
 ROOT/caliban.json has the flags of every point that is not finished. The command
-that runs them is printed, to be typed where Caliban is installed. The same
-command again leaves out what is finished by then. See docs/clouds.md.
+that runs them is printed, for you to type where Caliban is installed. Repeating
+this one leaves out the points that are finished by then. See docs/clouds.md.
 """
 
 import json
 import pathlib
 import shlex
-import sys
 from collections.abc import Sequence
 
 from launch import container, options, sweep
 
 _FILE = 'caliban.json'
-# What absl takes for a truth value.
+# Values that absl takes for booleans.
 _BOOLEANS = ('true', 't', '1', 'false', 'f', '0')
 
 
 def experiment(words: Sequence[str]) -> dict[str, str | bool]:
-  """Returns an entry of an experiment config, which Caliban makes flags of.
+  """Returns an entry of an experiment config, from which Caliban makes flags.
 
   Args:
     words: main.py's arguments, each as --FLAG=VALUE.
@@ -29,8 +28,8 @@ def experiment(words: Sequence[str]) -> dict[str, str | bool]:
   entry = {}
   for word in words:
     flag, _, value = word.removeprefix('--').partition('=')
-    # Caliban writes `--FLAG VALUE`, or `--FLAG` alone where the value is true.
-    # A boolean flag does not take a second word, so it is written as one.
+    # Caliban writes `--FLAG VALUE`, or `--FLAG` alone if the value is true. A
+    # boolean flag does not take a second word, so it is written as one.
     if value.lower() in _BOOLEANS:
       entry[f'{flag}={value}'] = True
     else:
@@ -66,38 +65,32 @@ def commands(
   folders = container.folders(whole, root)
   docker = ['--rm', *(f'-v {folder}:{folder}' for folder in folders)]
   docker += [f'-e {k}={v}' for k, v in container.environment(root).items()]
-  if gpu:  # the image does not ask for them by itself
+  if gpu:  # the image itself does not request them
     docker.append('-e NVIDIA_VISIBLE_DEVICES=all')
   words = ['caliban', 'run', *ends, f'--docker_run_args={" ".join(docker)}']
   return [shlex.join([*words, 'main.py'])]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Writes what Caliban needs and prints the commands.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
+  """Writes the file that Caliban needs, and prints the commands."""
   made = options.parser('launch.caliban', __doc__)
   made.add_argument(
     '--remote_root',
     help='the root as the containers of `caliban cloud` and `caliban cluster` '
-    'see it; default: they run here, with ROOT mounted',
+    'see it; default: they run on this machine, with ROOT mounted',
   )
   made.add_argument('--nogpu', action='store_true', help='as of Caliban')
   args, whole = options.parse(made, argv)
-  root = pathlib.Path(args.root).expanduser().absolute()
-  todo = [name for name in whole.points if not sweep.finished(root, name)]
+  root = args.root.absolute()
+  todo = sweep.unfinished(root, whole)
   where = args.remote_root or root
   entries = [experiment(sweep.flags(whole, name, where)) for name in todo]
   text = json.dumps(entries, indent=1)
-  try:
+  with options.one_sentence():
     typed = commands(whole, root, args.remote_root, not args.nogpu)
     if not args.dry_run:
       sweep.claim(root, whole)
       (root / _FILE).write_text(text, encoding='utf-8')
-  except ValueError as e:
-    sys.exit(f'error: {e}')
   if args.dry_run:
     print(text)
   print(f'{len(todo)} of {len(whole.points)} points are not finished.')

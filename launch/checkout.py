@@ -1,4 +1,4 @@
-"""The last commit of this code, for machines elsewhere. Imports no JAX."""
+"""Clones the last commit of this code, for other machines. Imports no JAX."""
 
 import pathlib
 import subprocess
@@ -14,10 +14,10 @@ def clone(folder: str | pathlib.Path) -> pathlib.Path:
     The clone's path.
 
   Raises:
-    ValueError: git cannot do that.
+    ValueError: git cannot clone it.
   """
   path = pathlib.Path(folder) / 'lconv_jax'
-  # Containers are given other file modes, which would count as changes.
+  # Containers have other file modes, which would count as changes.
   options = ['-q', '--depth=1', '-c', 'core.fileMode=false']
   try:
     if _git('-C', str(_CODE), 'status', '--porcelain', '-uno'):
@@ -26,8 +26,8 @@ def clone(folder: str | pathlib.Path) -> pathlib.Path:
   except (OSError, subprocess.CalledProcessError) as e:
     reason = ' '.join((getattr(e, 'stderr', None) or str(e)).split())
     raise ValueError(
-      f'{_CODE} cannot be cloned by git ({reason}); the code elsewhere must be '
-      'a commit.'
+      f'{_CODE} cannot be cloned by git ({reason}); other machines need the '
+      'code as a commit.'
     ) from e
   return path
 

@@ -1,4 +1,4 @@
-"""What a run in a container must find outside of it. Imports no JAX."""
+"""Folders and variables that a run in a container needs. Imports no JAX."""
 
 import pathlib
 
@@ -10,10 +10,10 @@ def folders(whole: sweep.Sweep, root: pathlib.Path) -> list[str]:
 
   Args:
     whole: the sweep.
-    root: absolute; its runs' folders outlive the container.
+    root: absolute; the runs' folders in it outlive the container.
 
   Raises:
-    ValueError: one of them cannot be mounted.
+    ValueError: a folder cannot be mounted.
   """
   data = whole.overrides.get('data.dir')
   found = [str(root), *([data] if data else [])]
@@ -27,6 +27,6 @@ def folders(whole: sweep.Sweep, root: pathlib.Path) -> list[str]:
 
 
 def environment(root: pathlib.Path) -> dict[str, str]:
-  """Returns variables that make all points share one download and cache."""
+  """Returns variables by which all points share one download and cache."""
   cache = root / '.cache'
   return {'XDG_CACHE_HOME': str(cache), 'TFDS_DATA_DIR': str(cache / 'tfds')}

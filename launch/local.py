@@ -4,9 +4,9 @@ r"""Runs a grid on this machine.
   python -m launch.local table1:mini --root=runs/table1 --seeds=0,1,2
 
 All points train in one process, those that differ in numbers alone side by side
-(main.py --grid); with --jobs=N each has a process of its own, N at a time. The
-same command continues: finished points are skipped. What processes print is in
-ROOT/logs.
+(main.py --grid). With --jobs=N each has a process of its own, N at a time. The
+same command continues, and skips finished points. ROOT/logs has the output of
+the processes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 
 import rich.console
@@ -29,29 +29,29 @@ from launch.status import State
 from lconv_jax import errors, runs
 
 _LOOK = 0.5  # seconds between two looks at the processes
-# A terminal that is closed sends the last one.
+# The last is what closing a terminal sends.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SAME = 1.0  # SLURM sends SIGTERM twice within milliseconds
 _SHOW = 2.0  # seconds between two looks at the run folders
 
 
 class Launcher:
-  """Processes that train points, and what a person sees of them."""
+  """Processes that train points, and their display."""
 
   def __init__(self, root: pathlib.Path, whole: sweep.Sweep) -> None:
-    """Nothing runs yet."""
+    """Starts nothing yet."""
     self.root, self.whole = root, whole
     self.failed: dict[str, str] = {}  # why, by the point's name
     self.received: signal.Signals | None = None
     self._when = 0.0
-    self._processes: dict[subprocess.Popen, str] = {}  # and their names
+    self._running: dict[subprocess.Popen, tuple[str, str | None]] = {}
     self._console = rich.console.Console()
     self._live: rich.live.Live | None = None
     self._shown = 0.0  # when
     self._told = set(self.finished())
 
   def finished(self) -> list[str]:
-    """Returns the names of points that have got to their end."""
+    """Returns the names of points that have reached their end."""
     return [n for n in self.whole.points if runs.done(self.root / n)]
 
   def left(self) -> list[str]:
@@ -75,43 +75,51 @@ class Launcher:
       for s, handler in previous.items():
         signal.signal(s, handler)
 
-  def start(
-    self, name: str, command: Sequence[str], gpu: str | None = None
-  ) -> subprocess.Popen:
-    """Starts a process whose output goes to ROOT/logs/NAME.log."""
-    environ = dict(os.environ)
-    if gpu is not None:
-      environ['CUDA_VISIBLE_DEVICES'] = gpu
-    logs = self.root / 'logs'
-    logs.mkdir(exist_ok=True)
-    with (logs / f'{name}.log').open('a') as log:
+  def run(
+    self, commands: Mapping[str, Sequence[str]], gpus: Sequence[str | None]
+  ) -> None:
+    """Runs commands, whose output goes to ROOT/logs/NAME.log.
+
+    Args:
+      commands: by name; those that fail are noted in `failed`.
+      gpus: a GPU, or None for all, for each of the processes at a time.
+    """
+    (self.root / 'logs').mkdir(exist_ok=True)
+    waiting, free = list(commands), list(gpus)
+    while self._running or (waiting and not self.received):
+      while waiting and free and not self.received:
+        name = waiting.pop(0)
+        self._start(name, commands[name], free.pop(0))
+      time.sleep(_LOOK)
+      if time.monotonic() - self._shown > _SHOW:
+        self._show()
+      for process in [p for p in self._running if p.poll() is not None]:
+        name, gpu = self._running.pop(process)
+        free.append(gpu)
+        if process.returncode and not self.received:
+          self.failed[name] = self._last_line(name, process.returncode)
+
+  def _start(self, name: str, command: Sequence[str], gpu: str | None) -> None:
+    environ = {'CUDA_VISIBLE_DEVICES': gpu} if gpu is not None else {}
+    with (self.root / 'logs' / f'{name}.log').open('a') as log:
       process = subprocess.Popen(
         command,
         stdout=log,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        env=environ,
+        env=os.environ | environ,
         start_new_session=True,  # Ctrl-C is for us alone, who pass it on
       )
-    self._processes[process] = name
+    self._running[process] = name, gpu
     if self.received:  # between the two lines above
       process.terminate()
-    return process
 
-  def look(self) -> list[subprocess.Popen]:
-    """Waits a moment, and returns the processes that have ended since."""
-    time.sleep(_LOOK)
-    if time.monotonic() - self._shown > _SHOW:
-      self._show()
-    ended = [p for p in self._processes if p.poll() is not None]
-    for process in ended:
-      del self._processes[process]
-    return ended
-
-  def last_line(self, name: str) -> str:
-    """Returns what a process said last."""
+  def _last_line(self, name: str, status: int) -> str:
     text = (self.root / 'logs' / f'{name}.log').read_text(errors='replace')
-    return (text.strip().splitlines() or ['it said nothing'])[-1]
+    last = (text.strip().splitlines() or ['it said nothing'])[-1]
+    if last.startswith('error: '):
+      return last.removeprefix('error: ')
+    return f'the process ended with status {status}: {last}'
 
   def _stop(self, number: int, frame: FrameType | None) -> None:
     """Lets processes save; the second signal kills them."""
@@ -119,14 +127,14 @@ class Launcher:
     if self.received is None:
       self.received, self._when = signal.Signals(number), now
     again = now - self._when > _SAME
-    for process in self._processes:
+    for process in self._running:
       with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGKILL if again else signal.SIGTERM)
 
   def _show(self, last: bool = False) -> None:
     self._shown = time.monotonic()
     statuses = {n: status.read(self.root / n) for n in self.whole.points}
-    for name in self.failed:
+    for name in self.failed.keys() & statuses.keys():
       if statuses[name].state is not State.FINISHED:
         statuses[name] = statuses[name]._replace(state=State.FAILED, left=None)
     if self._live:
@@ -143,58 +151,43 @@ class Launcher:
 
 
 def train_together(launcher: Launcher, args: argparse.Namespace) -> None:
-  """Trains all points in one process; crashed is what it leaves unexplained."""
+  """Trains all points in one process; after a crash, some are left."""
   (launcher.root / together.FAILED).unlink(missing_ok=True)
-  process = launcher.start('together', _together(launcher, args))
-  while not launcher.look():
-    pass
+  launcher.run({'together': _together(launcher, args)}, [None])
+  crashed = launcher.failed.pop('together', None)
   reasons = runs.read_json(launcher.root / together.FAILED)
-  if reasons is not None:
-    launcher.failed = reasons
-  elif launcher.left() and not launcher.received:
+  launcher.failed = reasons or {}
+  if reasons is None and launcher.left() and not launcher.received:
     print(
-      f'The process that trained all points ended with status '
-      f'{process.returncode}: {launcher.last_line("together")}\n'
-      'What is left trains in processes of its own.',
+      f'Training all points together has failed: {crashed}\n'
+      'The points that are left train in processes of their own.',
       flush=True,
     )
 
 
-def train_apart(launcher: Launcher, jobs: int, gpus: Sequence[str]) -> None:
-  """Trains what is left, each point in a process of its own."""
-  waiting, running = launcher.left(), {}
-  free = list(gpus) or [None] * jobs
-  while running or (waiting and not launcher.received):
-    while waiting and free and not launcher.received:
-      name, gpu = waiting.pop(0), free.pop(0)
-      command = sweep.command(launcher.whole, name, launcher.root)
-      running[launcher.start(name, command, gpu)] = name, gpu
-    for process in launcher.look():
-      name, gpu = running.pop(process)
-      free.append(gpu)
-      if process.returncode and not launcher.received:
-        why = launcher.last_line(name)
-        launcher.failed[name] = why.removeprefix('error: ')
+def train_apart(launcher: Launcher, gpus: Sequence[str | None]) -> None:
+  """Trains the points that are left, each in a process of its own."""
+  commands = {
+    name: sweep.command(launcher.whole, name, launcher.root)
+    for name in launcher.left()
+  }
+  launcher.run(commands, gpus)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Runs the command line; exits with 1 if points have failed.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
+  """Trains the points; exits with 1 if some have failed."""
   parser = options.parser('launch.local', __doc__)
   parser.add_argument(
     '--jobs',
     type=errors.positive,
     default=0,
-    help='a process for each point, as many at a time; default: one for all',
+    help='a process for each point, so many at a time; default: one for all',
   )
   parser.add_argument(
     '--gpus',
     type=lambda word: word.split(','),
     default=[],
-    help='such as 0,1,2,3: a job for each, which sees no other',
+    help='such as 0,1,2,3: a process for each, which sees no other GPU',
   )
   parser.add_argument(
     '--at_once',
@@ -203,26 +196,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     help='points side by side in one process; default: as many as fit',
   )
   args, whole = options.parse(parser, argv)
-  root = pathlib.Path(args.root).expanduser()
-  launcher = Launcher(root, whole)
+  launcher = Launcher(args.root, whole)
   apart = args.jobs > 0 or args.gpus
   with contextlib.ExitStack() as stack:
-    try:
-      sweep.merge(root, whole, runs.FREE)
+    with options.one_sentence():
+      sweep.merge(args.root, whole, runs.FREE)
       if args.dry_run:
         _print_commands(launcher, args, apart)
         return
-      stack.enter_context(sweep.only(root, '.launcher.lock'))
-      with sweep.only(root, together.LOCK):
+      stack.enter_context(sweep.only(args.root, '.launcher.lock'))
+      with sweep.only(args.root, together.LOCK):
         pass  # nor is there a main.py --grid, which a launcher left behind
-      sweep.claim(root, whole, runs.FREE)
-    except ValueError as e:
-      sys.exit(f'error: {e}')
+      sweep.claim(args.root, whole, runs.FREE)
     stack.enter_context(launcher.working())
     if not apart and len(launcher.left()) > 1:
       train_together(launcher, args)
     if launcher.left() and not launcher.received:
-      train_apart(launcher, max(1, args.jobs), args.gpus)
+      train_apart(launcher, args.gpus or [None] * max(1, args.jobs))
   _conclude(launcher)
 
 

@@ -1,7 +1,10 @@
-"""The command line that all launchers share."""
+"""Command line that all launchers share."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
 
 from launch import sweep
 
@@ -11,7 +14,7 @@ def parser(module: str, doc: str) -> argparse.ArgumentParser:
 
   Args:
     module: such as launch.local.
-    doc: its docstring.
+    doc: the module's docstring.
   """
   made = argparse.ArgumentParser(
     prog=f'python -m {module}',
@@ -22,7 +25,12 @@ def parser(module: str, doc: str) -> argparse.ArgumentParser:
   made.add_argument(
     'grid', metavar='GRID', help='of configs/grids, or a .py file; :mini'
   )
-  made.add_argument('--root', required=True, help='the folder of all runs')
+  made.add_argument(
+    '--root',
+    required=True,
+    type=lambda word: pathlib.Path(word).expanduser(),
+    help='the folder of all runs',
+  )
   made.add_argument('--config', help="a config file; default: the grid's own")
   made.add_argument(
     '--seeds', type=_seeds, help='run every point with each, such as 0,1,2'
@@ -46,15 +54,21 @@ def parse(
         f'unknown argument {word}; fields are given as --config.FIELD=VALUE'
       )
     overrides[field] = value
+  with one_sentence():
+    return args, sweep.expand(args.grid, args.config, overrides, args.seeds)
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+  """Exits with the message of a ValueError instead of a traceback."""
   try:
-    whole = sweep.expand(args.grid, args.config, overrides, args.seeds)
+    yield
   except ValueError as e:
-    made.exit(1, f'error: {e}\n')
-  return args, whole
+    sys.exit(f'error: {e}')
 
 
 def _seeds(word: str) -> list[int]:
   parts = word.split(',')
   if not all(map(str.isdecimal, parts)):
-    raise argparse.ArgumentTypeError(f'{word!r} is no list such as 0,1,2')
+    raise argparse.ArgumentTypeError(f'{word!r} is not a list such as 0,1,2')
   return [int(part) for part in parts]

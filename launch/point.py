@@ -1,4 +1,4 @@
-"""Trains one point of a grid: what a cluster's tasks run.
+"""Trains one point of a grid, which is a task on a cluster.
 
   python -m launch.point ROOT INDEX [flags of main.py]
 
@@ -9,23 +9,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from launch import sweep
+from launch import options, sweep
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Starts main.py for point INDEX, from 0, of the grid in ROOT.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
+  """Starts main.py for point INDEX, from 0, of the grid in ROOT."""
   argv = list(sys.argv[1:] if argv is None else argv)
   if len(argv) < 2 or not argv[1].isdecimal():
     sys.exit(__doc__)
   root, index, *more = argv
-  try:
+  with options.one_sentence():
     whole = sweep.read(root)
-  except ValueError as e:
-    sys.exit(f'error: {e}')
   names = list(whole.points)
   if int(index) >= len(names):
     sys.exit(f'error: {root} has points 0 ... {len(names) - 1}, not {index}.')

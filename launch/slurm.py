@@ -5,8 +5,8 @@ r"""Trains a grid on SLURM: an array job with a task for each point.
     --nodes=2 --gpus=4 --time=8:00:00
 
 Writes the batch script ROOT/slurm.sh and submits it; ROOT/logs/INDEX.txt is
-what a point prints. The same command again submits what is neither finished nor
-submitted. See docs/slurm.md.
+what a point prints. Repeating the command submits the points that are neither
+finished nor submitted. See docs/slurm.md.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _SCRIPT = 'slurm.sh'
 _TEXT = """\
 #!/bin/bash
 # Trains points of the grid.json beside it; --array has their indices. Each
-# launch.slurm writes it anew; `sbatch {path}` submits it as it is.
+# launch.slurm overwrites it; `sbatch {path}` submits it as it is.
 
 {options}
 # The training, not this script, gets two minutes to save.
@@ -40,35 +40,28 @@ echo "Task $task on $SLURM_JOB_NODELIST, $(date)"
   {root} "$SLURM_ARRAY_TASK_ID"{flags}
 status=$?
 
-# 143: stopped by SIGTERM and saved, as it is preempted or its time is up. What
-# `scancel` ended is not RUNNING, and must not come back.
+# 143: stopped by SIGTERM and saved, at preemption or at its time limit. A task
+# that `scancel` ended is not RUNNING, and must not come back.
 if [ $status = 143 ] && [ "$(squeue -h -j "$task" -o %T)" = RUNNING ]; then
   scontrol requeue "$task"
 fi
 exit $status
 """
 _CPUS = """\
-# Since SLURM 22.05, srun does not know it by itself.
+# Since SLURM 22.05, srun does not inherit it.
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 """
 _TOGETHER = """\
-# The processes end together, by themselves; the first of them saves.
+# The processes end together by themselves, after the first has saved.
 export SLURM_KILL_BAD_EXIT=0
 """
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Submits the points that are left, or prints how.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
-  made = _parser()
-  args, asked = options.parse(made, argv)
-  try:
+  """Submits the points that are left, or prints how."""
+  args, asked = options.parse(_parser(), argv)
+  with options.one_sentence():
     _launch(args, asked)
-  except ValueError as e:
-    made.exit(1, f'error: {e}\n')
 
 
 def script(
@@ -77,9 +70,9 @@ def script(
   """Returns the batch script.
 
   Args:
-    args: what the command line says.
+    args: the options of the command line.
     root: the absolute path of the folder of all runs.
-    points: indices into its sweep.
+    points: indices into the sweep of that folder.
 
   Raises:
     ValueError: options contradict each other.
@@ -125,11 +118,11 @@ def compress(indices: Sequence[int]) -> str:
 
 
 def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
-  root = pathlib.Path(os.path.abspath(os.path.expanduser(args.root)))
+  root = pathlib.Path(os.path.abspath(args.root))
   if not args.dry_run and not shutil.which('sbatch'):
     raise ValueError(
-      'sbatch is not found; start this on a login node of a SLURM cluster, or '
-      'see what it would do by --dry_run, or train here by launch.local.'
+      'sbatch is not found; use a login node of a SLURM cluster, --dry_run to '
+      'see the script, or launch.local to train on this machine.'
     )
   path = root / _SCRIPT
   names = list(sweep.merge(root, asked, runs.FREE).points)
@@ -157,7 +150,7 @@ def _submitted(path: pathlib.Path) -> set[int]:
   """Returns the indices of a script's tasks that wait or run."""
   if not shutil.which('squeue'):
     return set()
-  # The format: index and script. Where this fails, sbatch will say why.
+  # The format is index and script. If this fails, sbatch will say why.
   command = ['squeue', '--me', '--noheader', '--array', '--format=%K %o']
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   tasks = [line.partition(' ') for line in result.stdout.splitlines()]
@@ -182,10 +175,10 @@ def _tasks_per_node(args: argparse.Namespace) -> int:
   if tasks is None:
     return max(gpus, 1) if args.nodes > 1 else 1
   if gpus and tasks != gpus and args.nodes * tasks > 1:
-    # JAX would use the GPU of a process's number within the node, no other.
+    # JAX would only use the GPU of a process's number within the node.
     raise ValueError(
       f'--ntasks_per_node={tasks} with --gpus={args.gpus}: processes that '
-      f'train together have a GPU each; leave out --ntasks_per_node.'
+      f'train together need a GPU each; leave out --ntasks_per_node.'
     )
   return tasks
 
@@ -215,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     action='append',
     default=[],
     metavar='OPTION',
-    help="another option of sbatch's, such as --sbatch=--account=me; may be "
+    help='another option of sbatch, such as --sbatch=--account=me; may be '
     'repeated',
   )
   return made
@@ -223,13 +216,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _gpus(word: str) -> str:
   if not re.fullmatch(r'([\w.-]+:)?[1-9]\d*', word):
-    raise argparse.ArgumentTypeError(f'{word!r} is no number such as 4, a100:4')
+    raise argparse.ArgumentTypeError(f'{word!r} is neither 4 nor a100:4')
   return word
 
 
 def _time(word: str) -> str:
-  # SLURM asks to save up to three minutes before the end: with less than that,
-  # again and again. The formats: M, M:S and H:M:S, which sbatch checks.
+  # SLURM asks a run to save up to three minutes before its end, so a shorter
+  # run would save again and again. sbatch checks the formats M, M:S and H:M:S.
   if re.fullmatch(r'(0+:)?0*[0-4](:\d+)?', word):
     raise argparse.ArgumentTypeError(f'{word!r} is less than 5 minutes')
   return word
@@ -238,7 +231,7 @@ def _time(word: str) -> str:
 def _option(word: str) -> str:
   if not word.startswith('-'):
     raise argparse.ArgumentTypeError(
-      f'{word!r} is no option such as --sbatch=--account=me'
+      f'{word!r} is not an option such as --sbatch=--account=me'
     )
   return word
 

@@ -1,7 +1,7 @@
-"""An expanded grid, and the root folder of its runs. Imports no JAX.
+"""Expands a grid, and keeps the root folder of its runs. Imports no JAX.
 
-ROOT/grid.json holds the expanded grid, and ROOT/POINT is the run folder of each
-point: all launchers start the same commands and read the same folders.
+ROOT/grid.json holds the expanded grid, and ROOT/POINT is the run folder of a
+point. All launchers start the same commands and read the same folders.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _FILE = 'grid.json'
 
 
 class Sweep(NamedTuple):
-  """A grid on a config."""
+  """Grid, applied to a config."""
 
   grid: str  # as configs.grids.load takes it
   config: str  # main.py's --config
@@ -42,11 +42,11 @@ def expand(
     grid: as `configs.grids.load` takes it.
     config: a file of configs/ with choices; None: the grid's own.
     overrides: fields and their values as written on a command line.
-    seeds: every point is run with each; None: with the config's own.
+    seeds: every point is run with each of them; None: with the config's own.
 
   Raises:
-    ValueError: something does not exist or contradicts; the message is one
-      sentence that says what to do.
+    ValueError: an argument does not exist or contradicts another; the message
+      is one sentence that says what to do.
   """
   own, points = grids.load(grid)
   config, overrides = config or own, dict(overrides or {})
@@ -54,7 +54,7 @@ def expand(
   if seeds is None:
     seed = overrides.get('seed', str(built.seed))
     if not seed.isdecimal():
-      raise ValueError(f'--config.seed={seed} is no number of 0 or more.')
+      raise ValueError(f'--config.seed={seed} is not a whole number.')
     seeds = [int(seed)]
   elif 'seed' in overrides or any('seed' in point for point in points):
     raise ValueError(
@@ -99,7 +99,7 @@ def command(sweep: Sweep, name: str, root: str | pathlib.Path) -> list[str]:
 
 
 def command_for_all(sweep: Sweep, root: str | pathlib.Path) -> list[str]:
-  """Returns the command that trains, or continues, all points; no seeds."""
+  """Returns the command that trains or continues all points, without seeds."""
   return [
     sys.executable,
     str(_main()),
@@ -114,15 +114,15 @@ def read(root: str | pathlib.Path) -> Sweep:
   """Returns the sweep whose runs are in a folder.
 
   Raises:
-    ValueError: there is none.
+    ValueError: the folder holds no grid.
   """
   path = pathlib.Path(root) / _FILE
   try:
     found = Sweep(**json.loads(path.read_text(encoding='utf-8')))
   except (OSError, ValueError, TypeError) as e:
     raise ValueError(
-      f'{root} holds no grid: it has no {_FILE} that can be read; give the '
-      '--root of a launcher.'
+      f'{root} holds no grid, as it has no readable {_FILE}; give the --root '
+      'of a launcher.'
     ) from e
   points = {  # JSON has no tuples
     name: {k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}
@@ -134,14 +134,14 @@ def read(root: str | pathlib.Path) -> Sweep:
 def merge(
   root: str | pathlib.Path, sweep: Sweep, free: Sequence[str] = ()
 ) -> Sweep:
-  """Returns what a folder would hold if it became the root of a sweep's runs.
+  """Returns the sweep of a folder after `claim`, which adds to its points.
 
-  Points may be added later, as more seeds are; none may be changed.
+  Points may be added later, for example more seeds, but not changed.
 
   Args:
     root: a new folder, or one that holds runs of this sweep.
-    sweep: what to add.
-    free: fields whose overrides may be changed later.
+    sweep: the sweep to add.
+    free: the fields whose overrides may be changed later.
 
   Raises:
     ValueError: the folder holds runs of another grid.
@@ -154,7 +154,8 @@ def merge(
   stranger = next(root.glob('*/config.json'), None)
   if stranger or (root / 'config.json').exists():
     raise ValueError(
-      f'{root} holds runs that no grid started; choose another --root.'
+      f'{root} holds runs that were started without a grid; choose another '
+      '--root.'
     )
   return sweep
 
@@ -166,8 +167,8 @@ def claim(
 
   Args:
     root: a new folder, or one that holds runs of this sweep.
-    sweep: what to write.
-    free: fields whose overrides may be changed later.
+    sweep: the sweep to add.
+    free: the fields whose overrides may be changed later.
 
   Raises:
     ValueError: the folder holds runs of another grid, or cannot be written.
@@ -185,11 +186,16 @@ def claim(
     ) from e
 
 
+def unfinished(root: str | pathlib.Path, sweep: Sweep) -> list[str]:
+  """Returns the names of the points that are not finished."""
+  return [name for name in sweep.points if not finished(root, name)]
+
+
 def finished(root: str | pathlib.Path, name: str) -> bool:
   """Returns whether a point's run folder holds its final numbers."""
   path = pathlib.Path(root) / name / 'done.json'
   try:
-    # As lconv_jax.run.done, which imports JAX.
+    # As `lconv_jax.runs.done` does, which imports JAX.
     return bool(json.loads(path.read_text(encoding='utf-8')).get('best'))
   except (OSError, ValueError):
     return False
@@ -204,7 +210,7 @@ def only(root: str | pathlib.Path, lock: str) -> Iterator[None]:
     lock: the lock's file name.
 
   Raises:
-    ValueError: there is another one, or the folder cannot be written.
+    ValueError: there is a second process, or the folder cannot be written.
   """
   path = pathlib.Path(root).expanduser() / lock
   try:
@@ -235,7 +241,7 @@ def _config(config: str) -> base.ml_collections.ConfigDict:
     raise ValueError(f'--config={path} does not exist; see configs/.')
   try:
     return runpy.run_path(path)['get_config'](choices or None)
-  except Exception as e:  # whatever a config file raises is its message
+  except Exception as e:  # a config file may raise any
     raise ValueError(f'{path}: {e}') from e
 
 
@@ -293,7 +299,7 @@ def _no_conflict(
 
 
 def _names(points: Sequence[grids.Point], fields: Sequence[str]) -> list[str]:
-  """Returns a name for each point, from what differs; the seed comes last."""
+  """Returns a name for each point: the fields that differ, and the seed."""
   varied = [
     field
     for field in dict.fromkeys(f for p in points for f in p if f != 'seed')

@@ -3,14 +3,15 @@ r"""Runs a grid on a Cloud TPU VM, or a slice of several hosts, by gcloud.
   python -m launch.tpu_vm sgd --root=runs/sgd --name=lconv \
     --zone=us-central2-b --accelerator_type=v4-8
 
-Creates the VM if it is not there, installs the last commit on all its hosts,
-trains one point after the other, and copies each finished run into ROOT. The
-same command again, after whatever interrupted it, does what is left. The VM
-stays, and costs, until --delete or `gcloud compute tpus tpu-vm delete`. See
+Creates the VM if it does not exist, installs the last commit on all its hosts,
+trains one point after the other, and copies each finished run into ROOT.
+Repeating the command after an interruption does what is left. The VM stays, and
+costs money, until --delete or `gcloud compute tpus tpu-vm delete`. See
 docs/clouds.md.
 """
 
 import argparse
+import contextlib
 import pathlib
 import re
 import shlex
@@ -25,7 +26,7 @@ from launch import checkout, options, sweep
 
 _TAR = 'lconv_jax.tar.gz'
 _INCOMING = '.incoming'  # of ROOT: a run that is being copied
-# Of what Google recommends for JAX, by the name's first part.
+# Runtimes that Google recommends for JAX, by the first part of a type's name.
 _RUNTIMES = {
   'v2': 'tpu-ubuntu2204-base',
   'v3': 'tpu-ubuntu2204-base',
@@ -45,8 +46,8 @@ python3 -m pip install -q --user uv
 test -x venv/bin/python || python3 -m uv venv -q --python 3.12 venv
 python3 -m uv pip install -q --python venv/bin/python -e 'lconv_jax[all,tpu]'
 """
-# What a lost connection has left running holds the TPU: it is told to save and
-# stop. `exec`, so that the process is the one in the file.
+# A run that a lost connection has left behind holds the TPU, so it is told to
+# save and stop. `exec` keeps the process id that is in the file.
 _TRAIN = """\
 mkdir -p {root}
 old=/proc/$(cat {root}/.pid 2>/dev/null || echo none)
@@ -58,7 +59,7 @@ cd lconv_jax && exec ../venv/bin/python main.py {flags}
 
 
 class _Vm:
-  """One TPU VM, as gcloud's commands see it."""
+  """TPU VM, by the commands of gcloud."""
 
   def __init__(self, args: argparse.Namespace) -> None:
     self._args = args
@@ -68,7 +69,7 @@ class _Vm:
       self._where.append(f'--project={args.project}')
 
   def ensure(self) -> bool:
-    """Creates it where it is not there; returns whether it is new."""
+    """Creates the VM if it does not exist; returns whether it is new."""
     state = self._state()
     if state == 'READY':
       return False
@@ -92,7 +93,7 @@ class _Vm:
     return True
 
   def install(self) -> None:
-    """Puts the last commit on all hosts, and what it needs."""
+    """Installs the last commit and its requirements on all hosts."""
     with tempfile.TemporaryDirectory() as folder:
       packed = pathlib.Path(folder) / _TAR
       if not self._args.dry_run:
@@ -106,22 +107,22 @@ class _Vm:
         )
 
   def ssh(self, script: str) -> int:
-    """Runs a script on all hosts at once, returns the exit status."""
+    """Runs a script on all hosts at once, and returns the exit status."""
     return self._run(
       'ssh', self._args.name, '--worker=all', f'--command={script}'
     )
 
   def fetch(self, folder: str, into: pathlib.Path) -> int:
-    """Copies a folder from the first host, which alone writes runs."""
+    """Copies a folder from the first host, the only one that writes runs."""
     there = f'{self._args.name}:{folder}'
     return self._run('scp', '--recurse', there, str(into), '--worker=0')
 
   def delete(self) -> None:
-    """Deletes it with all that is on it."""
+    """Deletes the VM with everything on it."""
     self._run('delete', self._args.name)
 
   def _state(self) -> str:
-    """Returns such as READY; '' if there is no such VM."""
+    """Returns the VM's state, such as READY; '' if it does not exist."""
     command = self._command(
       'describe', self._args.name, '--format=value(state)'
     )
@@ -145,32 +146,26 @@ class _Vm:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Runs what is not finished of a grid.
-
-  Args:
-    argv: command line without the program's name; None: the process's own.
-  """
+  """Runs the points of a grid that are not finished."""
   args, whole = options.parse(_parser(), argv)
-  root = pathlib.Path(args.root).expanduser().absolute()
-  try:
+  root = args.root.absolute()
+  with options.one_sentence(), contextlib.ExitStack() as stack:
     _runtime(args)
-    if args.dry_run:
-      left = _train(args, whole, root)
-    elif not shutil.which('gcloud'):
-      raise ValueError(
-        'gcloud is not installed; see https://cloud.google.com/sdk/docs/install.'
-      )
-    else:
+    if not args.dry_run:
+      if not shutil.which('gcloud'):
+        raise ValueError(
+          'gcloud is not installed; see '
+          'https://cloud.google.com/sdk/docs/install.'
+        )
       sweep.claim(root, whole)
-      with sweep.only(root, '.tpu_vm.lock'):
-        left = _train(args, whole, root)
-  except ValueError as e:
-    sys.exit(f'error: {e}')
-  except KeyboardInterrupt:
-    sys.exit(
-      f'Stopped. {args.name} is still there, and may go on with its point; the '
-      'same command continues.'
-    )
+      stack.enter_context(sweep.only(root, '.tpu_vm.lock'))
+    try:
+      left = _train(args, whole, root)
+    except KeyboardInterrupt:
+      sys.exit(
+        f'Stopped. {args.name} still exists, and may go on with its point; the '
+        'same command continues.'
+      )
   if left:
     sys.exit(
       f'error: {len(left)} points are not finished, such as {left[0]}; the '
@@ -181,8 +176,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(
   args: argparse.Namespace, whole: sweep.Sweep, root: pathlib.Path
 ) -> list[str]:
-  """Trains what is not finished, returns what is not finished then."""
-  todo = [name for name in whole.points if not sweep.finished(root, name)]
+  """Trains points that are not finished; returns those that did not finish."""
+  todo = sweep.unfinished(root, whole)
   for name in todo:
     if (root / name).exists():
       raise ValueError(
@@ -193,7 +188,7 @@ def _train(
   there = f'runs/{root.name}'
   installed, left = False, []
   for name in todo:
-    # Asked before each point: a spot VM may be gone.
+    # Before each point, as a spot VM may be gone.
     if vm.ensure() or not installed:
       vm.install()
       installed = True
@@ -211,7 +206,7 @@ def _train(
 def _fetch(
   vm: _Vm, there: str, name: str, root: pathlib.Path, dry_run: bool
 ) -> bool:
-  """Copies a run into ROOT, whole or not at all; returns whether."""
+  """Copies a run into ROOT, whole or not at all; returns whether it is."""
   incoming = root / _INCOMING
   if not dry_run:
     shutil.rmtree(incoming, ignore_errors=True)
@@ -231,19 +226,19 @@ def _runtime(args: argparse.Namespace) -> str:
   if not args.version and generation not in _RUNTIMES:
     raise ValueError(
       f'No runtime is known for {args.accelerator_type}, only for '
-      f'{", ".join(_RUNTIMES)}; give --version.'
+      f'{", ".join(_RUNTIMES)}; set --version.'
     )
   return args.version or _RUNTIMES[generation]
 
 
 def _number(accelerator_type: str) -> int:
-  """Returns 8 of v4-8; of cores or chips, as the generation counts."""
+  """Returns 8 for v4-8: cores or chips, depending on the generation."""
   return int(accelerator_type.rpartition('-')[2])
 
 
 def _type(word: str) -> str:
   if not re.fullmatch(r'\w+-\d+', word):
-    raise argparse.ArgumentTypeError(f'{word!r} is no type such as v4-8')
+    raise argparse.ArgumentTypeError(f'{word!r} is not a type such as v4-8')
   return word
 
 

@@ -1,13 +1,13 @@
-r"""Runs a grid by XManager: on this machine, or on Vertex AI.
+r"""Runs a grid by XManager, on this machine or on Vertex AI.
 
   xmanager launch launch/xm_launch.py -- --grid=sgd --root=runs/sgd \
     --requirements=local_gpu=1
   xmanager launch launch/xm_launch.py -- --grid=sgd --root=runs/sgd \
     --executor=vertex --remote_root=/gcs/BUCKET/sgd --requirements=a100=1
 
-One work unit for each point; on this machine one after the other. The same
-command again starts what is neither finished nor submitted to Vertex AI. See
-docs/clouds.md.
+Each point is a work unit; on this machine they run one after the other.
+Repeating the command starts the points that are neither finished nor submitted
+to Vertex AI. See docs/clouds.md.
 """
 
 import contextlib
@@ -65,22 +65,18 @@ _SUBMITTED = 'vertex.txt'
 
 @xm.run_in_asyncio_loop
 async def main(argv: Sequence[str]) -> None:
-  """Runs, or submits, what the flags ask for."""
+  """Runs or submits the points of a grid."""
   if len(argv) > 1:
     sys.exit(f'error: unknown arguments {" ".join(argv[1:])}; see --help.')
   made = options.parser('launch.xm_launch', __doc__)
   made.usage = 'xmanager launch launch/xm_launch.py -- --grid=... --root=...'
-  _, whole = options.parse(made, _words())
-  root = pathlib.Path(_ROOT.value).expanduser().absolute()
+  parsed, whole = options.parse(made, _words())
+  root = parsed.root.absolute()
   vertex = _EXECUTOR.value == 'vertex'
   try:
     executor = _executor(whole, root)
     skipped = _submitted(root) if vertex and not _RESUBMIT.value else []
-    todo = [
-      name
-      for name in whole.points
-      if not sweep.finished(root, name) and name not in skipped
-    ]
+    todo = [n for n in sweep.unfinished(root, whole) if n not in skipped]
     print(f'{len(todo)} of {len(whole.points)} points to run.')
     where = _REMOTE_ROOT.value or root
     args = {name: sweep.flags(whole, name, where) for name in todo}
@@ -114,7 +110,7 @@ async def _run(
       else:
         env = container.environment(root)
         job = xm.Job(executable, executor, args=words, env_vars=env)
-        # All at once, they would share the accelerator.
+        # At once, they would share the accelerator.
         await (await experiment.add(job)).wait_until_complete()
 
 
@@ -158,7 +154,7 @@ def _executor(whole: sweep.Sweep, root: pathlib.Path) -> xm.Executor:
 
 
 def _package(experiment: xm.Experiment, executor: xm.Executor) -> xm.Executable:
-  """Builds the image, of the last commit: runs record it."""
+  """Builds the image of the last commit, which runs record."""
   accelerator = executor.requirements.accelerator
   extras = '[all,cuda12]' if accelerator else '[all]'
   if accelerator in xm.TpuType:

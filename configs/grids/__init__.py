@@ -1,9 +1,9 @@
 """The paper's hyperparameter grids (A.2), one file each, as plain data.
 
 A grid's `sweep()` returns its points, each a dict from fields of
-configs/base.py to values; `mini()` returns a small counterpart for one CPU, and
-`CONFIG` is what the points change unless a command says otherwise. A file of
-your own with these three will do as well.
+configs/base.py to values; `mini()` returns a small counterpart for one CPU.
+`CONFIG` is the config that the points change, unless a command names another.
+A file of your own may define the same three names.
 """
 
 import importlib
@@ -32,12 +32,11 @@ def load(grid: str) -> tuple[str, list[Point]]:
   """Returns a grid's config file and its points.
 
   Args:
-    grid: one of `NAMES` or a .py file, and after a colon what is wanted of it:
-      `mini`, or `nested` for grids whose points stand for the winner of another
-      grid.
+    grid: one of `NAMES` or a .py file, and after a colon a variant: `mini`, or
+      `nested` for a grid whose points stand for the winners of other grids.
 
   Raises:
-    ValueError: there is no such grid; the message is one sentence.
+    ValueError: the grid does not exist; the message is one sentence.
   """
   name, _, variant = grid.partition(':')
   content = _content(name)
@@ -64,12 +63,12 @@ def _content(name: str) -> dict[str, Any]:
   if name.endswith('.py') and pathlib.Path(name).is_file():
     try:
       content = runpy.run_path(name)
-    except Exception as e:  # whatever is wrong with it
+    except Exception as e:  # a user's own file may raise any
       raise ValueError(f'{name}: {e!r}') from e
     if missing := {'CONFIG', 'sweep'} - content.keys():
       raise ValueError(
-        f'{name} is no grid: it has no {" and no ".join(sorted(missing))}; '
-        'see configs/grids/.'
+        f'{name} is not a grid, as it has no {" and no ".join(sorted(missing))}'
+        '; see configs/grids/.'
       )
     return content
   raise ValueError(

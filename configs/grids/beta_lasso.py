@@ -2,10 +2,10 @@
 
   python -m launch.local beta_lasso --root=runs/beta_lasso
 
-β = 50, no momentum. For any net; without --config, S-FC. λ belongs to the
-number of steps: these are for hundreds of epochs. The mini grid has α = 1, 10
-epochs, 40 times the λ and a tenth of the β (which multiplies λ), no dropout: 25
-runs.
+β = 50, no momentum. For any net; without --config, S-FC. λ must be scaled with
+the number of steps, and these values are for hundreds of epochs. The mini grid
+has α = 1, 10 epochs, 40 times the λ, a tenth of the β (which multiplies λ) and
+no dropout: 25 runs.
 """
 
 from configs.grids import Point

@@ -1,4 +1,4 @@
-"""How grids are built: products of lists, and a grid within each point."""
+"""Builds grids: products of lists, and a grid within each point."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,6 @@ def within(
 
   Args:
     outer: points that set `optim.name`.
-    inner: a grid for each of these names; its values take precedence.
+    inner: a grid for each of these optimisers; its values take precedence.
   """
   return [{**o, **i} for o in outer for i in inner[o['optim.name']]]

@@ -3,8 +3,8 @@
   python -m launch.local resnet_kernel --root=runs/resnet_kernel
 
 The paper names no sizes (as far as we know); the choice is ours: 3, 5, 7 and 9
-pixels. resnet_kernel:nested has SGD's or β-LASSO's grid for each: 280 runs. The
-mini grid has 4 channels instead of 64, 10,000 images, 5 epochs and λ = 8e-4.
+pixels. resnet_kernel:nested has the grid of SGD or β-LASSO for each: 280 runs.
+The mini grid has 4 channels, not 64, 10,000 images, 5 epochs and λ = 8e-4.
 """
 
 from configs.grids import Point, beta_lasso, sgd

@@ -1,4 +1,4 @@
-"""No grid at all: 1 run of a config, for launchers that want a grid.
+"""A grid of 1 run: the config as it is, for launchers, which take grids.
 
   python -m launch.slurm single --root=runs/s_fc --config=configs/s_fc.py
 
@@ -11,7 +11,7 @@ CONFIG = 'configs/s_fc.py'
 
 
 def sweep() -> list[Point]:
-  """Returns the 1 point, which changes nothing."""
+  """Returns the only point, which changes nothing."""
   return [{}]
 
 

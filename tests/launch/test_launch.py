@@ -13,7 +13,7 @@ import pytest
 
 from launch import point, select, status, sweep, together
 from launch.status import State
-from lconv_jax import runs
+from lconv_jax import errors, runs
 from lconv_jax.runs import folder
 from tests import fake_runs
 
@@ -76,13 +76,6 @@ def test_a_grid_trains_in_one_process_and_its_winner_is_named(grid, tmp_path):
   assert row['run'] == won
   accuracy = 100 * best[won]['test/accuracy']
   assert float(row['test (%)']) == pytest.approx(accuracy, abs=1e-3)
-  # More seeds, each point in a process of its own.
-  more = ('--seeds=0,1', '--jobs=2')
-  code, out, err = finish(local(grid, f'--root={root}', *more))
-  assert code == 0, err
-  assert out.count('is finished, validation') == 3 and '(6 of 6)' in out
-  last = names(root)[-1]
-  assert 'side_by_side' not in runs.done(root / last)['environment']
 
 
 @pytest.mark.parametrize('more', [(), ('--jobs=2',)])
@@ -101,6 +94,8 @@ def test_a_point_that_fails_is_named_and_the_others_finish(
     State.FINISHED, State.FINISHED, State.FAILED
   ]  # fmt: skip
   assert 'loss is nan' in found['lr=1e+30,seed=0'].error
+  together = 'side_by_side' in runs.done(root / names(root)[0])['environment']
+  assert together == (not more)
 
 
 def wait_for(condition, process):
@@ -132,6 +127,8 @@ def test_a_signal_saves_and_the_same_command_continues(more, grid, tmp_path):
   log = root / 'logs' / ('lr=0.05,seed=0.log' if more else 'together.log')
   assert 'saved after step' in log.read_text()
 
+  if more:  # as main.py does
+    return
   process = local(grid, f'--root={root}', *more)
   wait_for(lambda: 'continues after step' in log.read_text(), process)
   process.send_signal(signal.SIGINT)
@@ -170,19 +167,21 @@ def test_a_dry_run_prints_commands_and_leaves_nothing(grid, tmp_path):
   assert f'--workdir={root}/lr=0.2,seed=0' in lines[-1]
 
 
-def test_main_trains_a_grid_and_says_what_is_wrong(grid, tmp_path):
+def test_main_says_what_is_wrong_with_a_grid(tmp_path):
   config = '--config=configs/s_fc.py:nlgp,smoke'
   for more, hint in (
     (['--grid=sgdd'], 'Did you mean sgd'),
-    ([f'--grid={grid}', '--config.optim.lr=1'], 'sets optim.lr itself'),
-    (['--grid=sgd', '--seeds=a'], 'no list such as 0,1,2'),
-    (['--grid=sgd', '--seeds='], 'has no points'),
     (['--grid=sgd', '--noconfig.data.flip'], 'by --config.FIELD=VALUE'),
     (['--seeds=0,1'], 'are for --grid'),
   ):
     words = (config, f'--workdir={tmp_path}/root', *more)
     code, _, err = finish(start(('main.py',), *words))
     assert code == 1 and hint in err and 'Traceback' not in err
+  for seeds, hint in ((['a'], 'list such as 0,1,2'), ([], 'has no points')):
+    with pytest.raises(errors.UsageError, match=hint):
+      together.train_grid(
+        None, 'sgd', 'configs/s_fc.py', {}, seeds, tmp_path / 'root'
+      )
   assert not (tmp_path / 'root').exists()
 
 

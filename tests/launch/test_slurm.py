@@ -119,13 +119,13 @@ def test_indices_are_compressed(indices, short):
 @pytest.mark.parametrize(
   ('args', 'hint'),
   [
-    (('--gpus=x',), "'x' is no number such as 4"),
-    (('--gpus=0',), "'0' is no number such as 4"),
+    (('--gpus=x',), "'x' is neither 4 nor a100:4"),
+    (('--gpus=0',), "'0' is neither 4 nor a100:4"),
     (('--at_once=0',), 'no whole number above 0'),
     (('--time=4',), "'4' is less than 5 minutes"),
     (('--time=0:30',), 'less than 5 minutes'),
     (('--time=0:04:59',), 'less than 5 minutes'),
-    (('--sbatch=exclusive',), 'no option such as --sbatch=--account=me'),
+    (('--sbatch=exclusive',), 'not an option such as --sbatch=--account=me'),
     (('--nodes=2', '--gpus=4', '--ntasks_per_node=1'), 'leave out --ntasks'),
     ((), 'sbatch is not found'),
   ],
@@ -137,7 +137,8 @@ def test_bad_input_is_one_sentence(args, hint, tmp_path, capsys, monkeypatch):
   with pytest.raises(SystemExit) as e:
     slurm.main(['learning_rate', f'--root={tmp_path}/new', *words])
   assert e.value.code != 0
-  assert hint in capsys.readouterr().err.splitlines()[-1]
+  said = capsys.readouterr().err.splitlines()
+  assert hint in (said or [e.value.code])[-1]
   assert not (tmp_path / 'new').exists()
 
 

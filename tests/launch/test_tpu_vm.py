@@ -186,7 +186,7 @@ def test_bad_input_is_one_sentence(cloud, tmp_path, monkeypatch, capsys):
     assert match in said, said
 
   fails('No runtime is known for v9-8', type='v9-8')
-  fails("'v4' is no type such as v4-8", type='v4')
+  fails("'v4' is not a type such as v4-8", type='v4')
   fails('no field optim.lrr. Did you mean optim.lr', '--config.optim.lrr=1')
   assert not root.exists()
   monkeypatch.setenv('FAKE_GCLOUD_SAYS', 'PERMISSION_DENIED: no')
