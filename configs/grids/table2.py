@@ -5,7 +5,7 @@
 S-CONV, S-LOCAL, 3-FC and S-FC by SGD, S-FC by β-LASSO with β = 0, 1 and 50, on
 three data sets. Each point stands for the winner of its optimiser's grid, which
 table2:nested spells out: 690 runs. Otherwise λ is our choice, 1e-6, the least
-of its grid: in 4000 epochs it moves a weight as far as 1e-5 in 400. The mini grid
+of its grid: 4000 epochs with it equal 400 with 1e-5. The mini grid
 has α = 1, 20 epochs and λ = 2e-4, and the data set of --config (CIFAR-10): 7
 runs.
 """
