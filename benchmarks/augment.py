@@ -77,17 +77,12 @@ def against_pillow(
       'Pillow, 1 process': one_process,
       'Pillow, 2 processes': lambda: list(batches([everything])),
     }
-    rows = interleave.compare(
-      {
-        who: lambda fn=fn: [fn() for _ in range(_CALL)]
-        for who, fn in once.items()
-      },
-      rounds,
-      ('ours',),
-      steps=_CALL,
-      what='augmentation',
-      batch=len(data.labels),
-    )
+    calls = {
+      who: lambda fn=fn: [fn() for _ in range(_CALL)]
+      for who, fn in once.items()
+    }
+    labels = {'what': 'augmentation', 'batch': len(data.labels)}
+    rows = interleave.compare(calls, rounds, ['ours'], labels, steps=_CALL)
   rows[0]['compile_s'] = compile_s
   return rows
 
@@ -118,15 +113,8 @@ def within_a_step(
     c.data.update({'augment': kind, 'policy': policy})
     train, _ = step.ours(c)
     calls[name] = lambda train=train: train(_CALL)
-  return interleave.compare(
-    calls,
-    rounds,
-    ('augmented',),
-    seconds=30.0,
-    steps=_CALL,
-    what=f'step of S-FC α={alpha}',
-    batch=batch,
-  )
+  labels = {'what': f'step of S-FC α={alpha}', 'batch': batch}
+  return interleave.compare(calls, rounds, ['augmented'], labels, 30.0, _CALL)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

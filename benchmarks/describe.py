@@ -68,7 +68,7 @@ def measure(
   rows = []
   for what, calls in (('write', write), ('read', read)):
     rows += interleave.compare(
-      calls, rounds, ('scipy npz',), seconds=60.0, what=what, **labels
+      calls, rounds, ['scipy npz'], labels | {'what': what}, 60.0
     )
   nonzero = int(np.count_nonzero(kernel))
   for row in rows:

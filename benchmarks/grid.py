@@ -124,15 +124,8 @@ def throughput(
       hypers.append(optim.Hyper.from_config(config))
     t = trainer.Trainer(built, hypers=hypers)
     calls[f'{count} points'] = lambda t=t: t.train_until(t.step + _STEPS)
-  rows = interleave.compare(
-    calls,
-    5,
-    list(calls)[:1],
-    seconds=30.0,
-    net=net,
-    data=args.data,
-    alpha=alpha,
-  )
+  labels = {'net': net, 'data': args.data, 'alpha': alpha}
+  rows = interleave.compare(calls, 5, list(calls)[:1], labels, 30.0)
   for row, count in zip(rows, args.counts, strict=True):
     images = count * _STEPS * config.train.batch_size
     row['images_per_second'] = images / row['median_s']

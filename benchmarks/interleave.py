@@ -104,10 +104,9 @@ def compare(
   calls: Mapping[str, Callable[[], Any]],
   rounds: int,
   against: Sequence[str],
-  *,
+  labels: Mapping[str, Any],
   seconds: float = 5.0,
   steps: int = 1,
-  **labels: Any,
 ) -> list[Row]:
   """Times calls in turn and returns a row for each: `rows` of `measure`."""
   return rows(measure(calls, rounds, seconds, steps), against, **labels)

@@ -110,7 +110,7 @@ def measure(
   for name, candidate in candidates.items():
     layer.check(name, candidate, expected)
   calls = {name: candidate.run for name, candidate in candidates.items()}
-  rows = interleave.compare(calls, rounds, OURS, **labels)
+  rows = interleave.compare(calls, rounds, OURS, labels)
   for row in rows:
     row['temporary_bytes'] = candidates[row['candidate']].temporary_bytes
   return rows

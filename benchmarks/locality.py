@@ -146,14 +146,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   for name, fn in CANDIDATES.items():
     check(name, fn(filters, args.draws), want, args.draws)
     calls[name] = lambda fn=fn: fn(filters, args.draws)
-  rows = interleave.compare(
-    calls,
-    args.rounds,
-    ('ours',),
-    seconds=_SECONDS,
-    filters=args.some,
-    draws=args.draws,
-  )
+  labels = {'filters': args.some, 'draws': args.draws}
+  rows = interleave.compare(calls, args.rounds, ['ours'], labels, _SECONDS)
   interleave.finish(args.out, [*layers, *rows])
   for row in layers:
     print(

@@ -134,15 +134,8 @@ def measure(
       learners[who], peer.epoch()
     )
   calls['ours']()  # compiles, as the others have by now
-  rows = interleave.compare(
-    calls,
-    rounds,
-    ('ours',),
-    seconds=12.0,
-    steps=_STEPS,
-    table='loop',
-    **step.labels(c, dtype),
-  )
+  labels = {'table': 'loop', **step.labels(c, dtype)}
+  rows = interleave.compare(calls, rounds, ['ours'], labels, 12.0, _STEPS)
   for row in rows:
     row['images_per_s'] = batch / row['median_s']
   return rows

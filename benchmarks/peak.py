@@ -34,15 +34,8 @@ def measure(c: ml_collections.ConfigDict, rounds: int) -> list[interleave.Row]:
   calls = {'products': products(dtype), 'step': lambda: train(_CALL)}
   for call in calls.values():
     call()  # compiles
-  rows = interleave.compare(
-    calls,
-    rounds,
-    ('products',),
-    seconds=20.0,
-    steps=_CALL,
-    table='peak',
-    **step.labels(c, dtype),
-  )
+  labels = {'table': 'peak', **step.labels(c, dtype)}
+  rows = interleave.compare(calls, rounds, ['products'], labels, 20.0, _CALL)
   flop = 2 * _SIZE**3, step_flop(params, c.train.batch_size)
   for row, count in zip(rows, flop, strict=True):
     row['flop_per_s'] = count / row['median_s']

@@ -119,13 +119,11 @@ def measure(c: ml_collections.ConfigDict, rounds: int) -> list[interleave.Row]:
   batch = jnp.asarray(normalised(data)), jnp.asarray(data.labels)
   found = {'ours': train, 'flax': repeat(peer_in_flax(c, t), batch)}
   check(c.model.name, found, dtype)
+  calls = {
+    who: lambda train=train: train(_CALL) for who, train in found.items()
+  }
   return interleave.compare(
-    {who: lambda train=train: train(_CALL) for who, train in found.items()},
-    rounds,
-    ('ours',),
-    seconds=20.0,
-    steps=_CALL,
-    **labels(c, dtype),
+    calls, rounds, ['ours'], labels(c, dtype), 20.0, _CALL
   )
 
 

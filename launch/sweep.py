@@ -74,13 +74,13 @@ def expand(
   return Sweep(grid, config, overrides, dict(zip(names, points, strict=True)))
 
 
-def fields(sweep: Sweep) -> list[dict[str, object]]:
-  """Returns all fields of each point's config, with dots in their names.
-
-  Overrides are left out: they are text until main.py has read them.
-  """
-  own = _flat(_config(sweep.config))
-  return [{**own, **point} for point in sweep.points.values()]
+def configs(sweep: Sweep) -> list[base.Config]:
+  """Returns each point's config, without overrides, which main.py reads."""
+  found = []
+  for point in sweep.points.values():
+    found.append(_config(sweep.config))
+    found[-1].update_from_flattened_dict(point)
+  return found
 
 
 def flags(sweep: Sweep, name: str, root: str | pathlib.Path) -> list[str]:

@@ -22,18 +22,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import floor, interleave
-from benchmarks.gpu import (
-  cases,
-  correctness,
-  device,
-  report,
-  speed,
-  training,
-  worker,
-)
+from benchmarks.gpu import cases, correctness, device, speed, training, worker
+from lconv_jax import runs
 
 _TIMEOUT_S = 300.0
 _SAVE_S = 20.0  # of the budget, for a run that is stopped to save
+
+
+class Report:
+  """Rows of several parts, in a file that is complete after every result.
+
+  Parts that this process does not measure stay as the file has them.
+  """
+
+  def __init__(self, path: str | None, environment: dict[str, Any]) -> None:
+    """Reads the file as it is; None keeps everything in memory."""
+    self._path, self._environment = path, environment
+    self.content = (path and runs.read_json(pathlib.Path(path))) or {}
+
+  def begin(self, part: str) -> None:
+    """Drops the rows of a part."""
+    self.content[part] = interleave.content([], self._environment)
+    interleave.write(self._path, self.content)
+
+  def add(
+    self,
+    part: str,
+    row: interleave.Row,
+    line: Callable[[interleave.Row], str],
+  ) -> None:
+    """Writes a row and prints it, by `line` unless it is an error."""
+    self.content[part]['rows'].append(row)
+    interleave.write(self._path, self.content)
+    verdict = {True: 'pass', False: 'FAIL', None: ''}[row.get('passed')]
+    said = row['error'] if 'error' in row else line(row)
+    print(f'{verdict:<4}  {row["name"]:<40}  {said}', flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     return 0
   print(f'{found["device"]}, jax {found["jax"]}, commit {found["commit"]}')
-  written = report.Report(args.out, found)
+  written = Report(args.out, found)
   if args.train:
     return 0 if _train(args, written, begin + args.seconds) else 1
   ok = _check(args, written)
@@ -96,10 +119,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
       f'--only: {", ".join(sorted(unknown))} not among {", ".join(known)}.'
     )
   args.only = [name for name in known if name in (args.only or known)]
+  args.device = floor.Device(args.tflops, args.bandwidth)
   return args
 
 
-def _check(args: argparse.Namespace, written: report.Report) -> bool:
+def _check(args: argparse.Namespace, written: Report) -> bool:
   names = [name for name in args.only if name in correctness.GROUPS]
   if not names:
     return True
@@ -107,23 +131,23 @@ def _check(args: argparse.Namespace, written: report.Report) -> bool:
   ok = True
   size = cases.QUICK if args.quick else cases.FULL
   for row in correctness.check(names, size):
-    _add(written, 'correctness', row, correctness.line)
+    written.add('correctness', row, correctness.line)
     ok &= row['passed']
   return ok
 
 
-def _measure(args: argparse.Namespace, written: report.Report) -> bool:
+def _measure(args: argparse.Namespace, written: Report) -> bool:
   names = [name for name in args.only if name in speed.NETS]
   if not names:
     return True
   size = speed.QUICK if args.quick else speed.FULL
   written.begin('peaks')
   peaks = _row('peaks', device.peaks, size.peaks, timeout_s=_TIMEOUT_S)
-  _add(written, 'peaks', peaks, device.line)
+  written.add('peaks', peaks, device.line)
   written.begin('speed')
-  speeds = {'paper': (args.tflops, args.bandwidth)}
+  speeds = {'paper': args.device}
   if 'error' not in peaks:
-    speeds['measured'] = peaks['tflops'], peaks['bandwidth']
+    speeds['measured'] = floor.Device(peaks['tflops'], peaks['bandwidth'])
   rows = [peaks]
   for name in names:
     net = speed.NETS[name]
@@ -134,25 +158,23 @@ def _measure(args: argparse.Namespace, written: report.Report) -> bool:
         timeout_s=_TIMEOUT_S,
       )
     )  # fmt: skip
-    _add(written, 'speed', rows[-1], speed.line)
+    written.add('speed', rows[-1], speed.line)
   return not any('error' in row for row in rows)
 
 
-def _train(
-  args: argparse.Namespace, written: report.Report, deadline: float
-) -> bool:
+def _train(args: argparse.Namespace, written: Report, deadline: float) -> bool:
   data_dir = args.data_dir and os.path.abspath(args.data_dir)
   configs = [
     training.config(name, args.epochs, data_dir, args.quick)
     for name in args.only
   ]
   bounded = args.seconds < math.inf
-  floors, speeds = [0.0] * len(configs), (args.tflops, args.bandwidth)
+  floors = [0.0] * len(configs)
   try:
     worker.call(training.prepare, data_dir, JAX_PLATFORMS='cpu')
     if bounded:
       floors = worker.call(
-        training.floors, configs, *speeds, JAX_PLATFORMS='cpu'
+        training.floors, configs, args.device, JAX_PLATFORMS='cpu'
       )
   except worker.WorkError as e:
     print(f'Nothing is trained: {e}')
@@ -170,7 +192,7 @@ def _train(
     else:
       timeout_s = left_s if bounded else None
       row = _row(name, training.run, c, folder, timeout_s=timeout_s)
-    _add(written, 'training', row, training.line)
+    written.add('training', row, training.line)
     if 'error' in row:
       complete = False
     elif bounded:
@@ -186,19 +208,6 @@ def _row(
     return {'name': name} | worker.call(fn, *args, timeout_s=timeout_s)
   except worker.WorkError as e:
     return {'name': name, 'passed': False, 'error': str(e)}
-
-
-def _add(
-  written: report.Report,
-  part: str,
-  row: interleave.Row,
-  line: Callable[[interleave.Row], str],
-) -> None:
-  """Writes a row and prints it, by `line` unless it is an error."""
-  written.add(part, row)
-  verdict = {True: 'pass', False: 'FAIL', None: ''}[row.get('passed')]
-  said = row['error'] if 'error' in row else line(row)
-  print(f'{verdict:<4}  {row["name"]:<40}  {said}', flush=True)
 
 
 if __name__ == '__main__':

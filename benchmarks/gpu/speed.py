@@ -58,7 +58,7 @@ def measure(
   net: Net,
   size: Size,
   precision: str,
-  peaks: dict[str, tuple[float, float]],
+  peaks: dict[str, floor.Device],
 ) -> interleave.Row:
   """Measures one net, in a process of its own.
 
@@ -66,7 +66,7 @@ def measure(
     net: what is trained.
     size: how much of it.
     precision: see configs/base.py.
-    peaks: 10¹²/s and TB/s from which floors are computed, by their source.
+    peaks: the devices for floors, by the source of their numbers.
 
   Returns:
     `step_s`, `plain_step_s` and `epoch_s` and what follows from them, such as
@@ -96,10 +96,11 @@ def measure(
   times = {name: timing.median_s for name, timing in found.items()}
   step_s, plain_s, epoch_s = times.values()
   step_s, plain_s = step_s / per_epoch, plain_s / per_epoch
-  floors = {
-    name: _floor(net, size.batch, step_s, *speeds)
-    for name, speeds in peaks.items()
-  }
+  floors = {}
+  for name, device in peaks.items():
+    least = floor.step(c, device)
+    seconds = {f'{k}_s': v for k, v in least._asdict().items()}
+    floors[name] = seconds | {'share': least.fused / step_s}
   augmentation = 1 - plain_s / step_s
   goals = {'augmentation': augmentation <= _AUGMENTATION}
   if 'measured' in floors:
@@ -141,17 +142,6 @@ def _prepare(
 
   compile_s = until(1) - until(2)
   return lambda: until((now // per_epoch + 1) * per_epoch), t, compile_s
-
-
-def _floor(
-  net: Net, batch: int, step_s: float, tflops: float, bandwidth: float
-) -> dict[str, float]:
-  """Returns the least time of a step, and its share of the measured time."""
-  momentum = net.choice == 'momentum'
-  layers = floor.layers(net.model, net.alpha, batch, momentum)
-  least = floor.total([floor.seconds(x, tflops, bandwidth) for x in layers])
-  seconds = {f'{name}_s': value for name, value in least._asdict().items()}
-  return seconds | {'share': least.fused / step_s}
 
 
 def line(row: interleave.Row) -> str:

@@ -4,9 +4,8 @@ import functools
 import pathlib
 
 import ml_collections
-from flax import traverse_util
 
-from benchmarks import grid_floor, interleave
+from benchmarks import floor, interleave
 from configs import base, s_fc
 from lconv_jax import data, runs, train
 
@@ -56,11 +55,10 @@ def config(
 
 
 def floors(
-  configs: list[ml_collections.ConfigDict], tflops: float, bandwidth: float
+  configs: list[ml_collections.ConfigDict], device: floor.Device
 ) -> list[float]:
-  """Returns the least seconds that runs' steps take, see `grid_floor`."""
-  flat = (traverse_util.flatten_dict(c.to_dict(), sep='.') for c in configs)
-  return [grid_floor.seconds(fields, tflops, bandwidth) for fields in flat]
+  """Returns the least seconds that the steps of runs take."""
+  return [floor.run(c, device) for c in configs]
 
 
 def left(folder: pathlib.Path, epochs: int) -> float:

@@ -12,7 +12,6 @@ from benchmarks import (
   describe,
   floor,
   grid,
-  grid_floor,
   interleave,
   layer,
   local_conv,
@@ -239,10 +238,10 @@ def test_floors_are_products_and_traffic(capsys):
   assert fc1.fused_bytes == 2 * (3 * x + 3 * y + 2 * 512 * 48) + 24 * 512 * 48
   assert fc1.im2col_bytes == 0
   assert fc2.flop == 3 * 2 * 48 * 10 * 10
-  seconds = floor.seconds(fc1, tflops=1e-6, bandwidth=1e-7)
+  seconds = floor.seconds(fc1, floor.Device(1e-6, 1e-7))
   assert seconds.products == pytest.approx(fc1.flop / 1e6)
   assert seconds.fused == pytest.approx(fc1.fused_bytes / 1e5)
-  floor.main(['--batch', '512'])
+  assert floor.main(['--batch', '512']) == 0
   out = capsys.readouterr().out
   assert out.count('step') == len(floor.NETS)
   assert 'D-LOCAL, α = 15, batch 512' in out
@@ -273,14 +272,14 @@ def test_hours_of_a_grid_are_steps_times_their_floor(tmp_path, capsys):
     "  data = {'data.name': 'svhn_cropped', 'data.validation': 3257}\n"
     "  return [wide, {**wide, **data, 'train.batch_size': 256}]\n"
   )
-  assert grid_floor.main([str(grid), '--tflops=1', '--bandwidth=0.1']) == 0
+  assert floor.main([str(grid), '--tflops=1', '--bandwidth=0.1']) == 0
   *_, line = capsys.readouterr().out.splitlines()
   hours = []
   for images, batch in ((45_000, 512), (70_000, 256)):
     layers = floor.layers('resnet18', 8, batch, False, kernel_size=7)
     assert layers[1].name == 'conv2_1_1'
     assert layers[1].flop == 6 * 32 * 32 * 7 * 7 * 8 * 8 * batch
-    step = sum(floor.seconds(x, 1, 0.1).fused for x in layers)
+    step = sum(floor.seconds(x, floor.Device(1, 0.1)).fused for x in layers)
     hours.append(1000 * (images // batch) * step / 3600)
   assert line.split() == [
     str(grid),
@@ -288,10 +287,10 @@ def test_hours_of_a_grid_are_steps_times_their_floor(tmp_path, capsys):
     *(f'{f(hours):.2f}' for f in (sum, max)),
   ]
   assert float(hours[1]) > 1
-  assert grid_floor.main(['tabel1']) == 2
+  assert floor.main(['tabel1']) == 2
   assert 'Did you mean table1' in capsys.readouterr().err
   grid.write_text(grid.read_text().replace('resnet18', 'demo'))
-  assert grid_floor.main([str(grid)]) == 2
+  assert floor.main([str(grid)]) == 2
   assert 'data.name=nlgp has no floor' in capsys.readouterr().err
 
 
