@@ -98,7 +98,9 @@ def main(argv: list[str]) -> None:
       # Not before: matplotlib would keep the first step waiting.
       from lconv_jax import report, runs
 
-      print(*report.draw([runs.read(workdir)], workdir), sep='\n')
+      print(
+        *report.draw([runs.read(workdir)], workdir, report.Request()), sep='\n'
+      )
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
   except runs.interrupt.Interrupted as e:

@@ -71,6 +71,45 @@ def write(
   return folder
 
 
+def net(root, name, alpha, test, **fields):
+  """Writes a run by SGD with momentum, whose folder's name is its own."""
+  path = root / f'{name}_{alpha}_{len(list(root.glob("*")))}'
+  weights = {'conv1': 1000 * alpha, 'fc1': 10}
+  fields |= {'model__name': name, 'model__base_channels': alpha}
+  return write(path, test, weights=weights, **fields)
+
+
+@functools.cache
+def kernels():
+  """First layers of α = 2, by name: of S-FC dense and sparse, LOCAL, CONV."""
+  rng = np.random.default_rng(0)
+  shapes = {
+    'dense': (3072, 512),
+    'local': (16, 16, 2, 9, 9, 3),
+    'conv': (2, 9, 9, 3),
+  }
+  made = {
+    name: rng.normal(size=shape).astype(np.float32)
+    for name, shape in shapes.items()
+  }
+  kept = rng.random(shapes['dense']) < 0.01
+  return {**made, 'sparse': made['dense'] * kept}
+
+
+def of_filters(root):
+  """Writes the runs that the figures of filters choose from."""
+  dense, local, conv, sparse = (
+    kernels()[name] for name in ('dense', 'local', 'conv', 'sparse')
+  )
+  net(root, 's_fc', 1, 0.9, kernel=sparse[:, ::2])  # a smaller α
+  net(root, 's_fc', 2, 0.4, kernel=dense)
+  lasso = {'choices': 'beta_lasso', 'kernel': sparse}
+  net(root, 's_fc', 2, 0.4, **lasso)
+  net(root, 's_fc', 2, 0.8, optim__beta=1.0, **lasso)  # a smaller β
+  net(root, 's_local', 2, 0.4, kernel=local)
+  net(root, 's_conv', 2, 0.4, kernel=conv)
+
+
 def variables(model, kernel, image=IMAGE):
   """Returns a net of zeros, but for its first layer's kernel."""
   fields = tuple(sorted({**model, 'dropout': 0.0}.items()))

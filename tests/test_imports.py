@@ -25,10 +25,10 @@ ROOMS = {
   'models': 'conv',
   'runs': 'host_tensorflow models',
   'mdl': 'data models runs',
-  'figures': 'locality',
   'train': 'augment data lasso locality models runs',
-  'report': 'conv data figures locality models runs',
-  'paper': 'data figures locality models report runs',
+  'command': '',
+  'report': 'command locality models runs',
+  'figures': 'command report',
   '__init__': 'conv lasso',
 }
 

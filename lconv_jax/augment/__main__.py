@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lconv_jax import augment, errors, figures
+from lconv_jax import augment, errors, report
 from lconv_jax.augment import affine, policy
 from lconv_jax.data import dataset as data
 from lconv_jax.data import nlgp
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
     images = _images(args.data, args.dir, args.columns)
     rows, labels = sheet(whole, images, args.rows, args.seed)
-    print(*figures.contact_sheet(rows, labels, args.out), sep='\n')
+    print(*report.draw_contact_sheet(rows, labels, args.out), sep='\n')
   except errors.UsageError as e:
     print(e, file=sys.stderr)
     return 1

@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, figures, report, runs
+from lconv_jax import errors, report, runs
 from lconv_jax.mdl import code, guarantee
 
 _NOTE = """\
@@ -88,7 +88,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
     print(f'wrote {args.csv}')
   if args.out:
     about = _CAPTION.format(confidence=1 - args.delta)
-    caption = report.caption((about,), read, command)
+    caption = report.caption((about,), read, report.Request(command))
     for path in _draw(labels, found, pathlib.Path(args.out), caption):
       print(f'wrote {path}')
   for label, g in zip(labels, found, strict=True):
@@ -121,13 +121,13 @@ def _draw(
   caption: str,
 ) -> tuple[pathlib.Path, ...]:
   nets = [
-    figures.Bounded(
+    report.Bounded(
       label, g.coarse_test_error, g.bound.in_nats, g.bound.as_stated
     )
     for label, g in zip(labels, found, strict=True)
   ]
   guess = max(1 - 1 / g.num_classes for g in found)
-  return figures.bounds(nets, out / 'bounds.png', guess, caption)
+  return report.draw_bounds(nets, out / 'bounds.png', guess, caption)
 
 
 def _guarantee(label: str, g: guarantee.Guarantee, delta: float) -> str:

@@ -1,25 +1,31 @@
-"""What came out of runs: read from their folders, named, tabled and drawn."""
+"""Results of runs: names, tables, selection, and every figure with its caption.
 
-from lconv_jax.report.captions import DATA, caption, data_title, data_titles
-from lconv_jax.report.first_layer import filters
-from lconv_jax.report.names import epochs, labels, machine, method
-from lconv_jax.report.pictures import draw
-from lconv_jax.report.table import Row, markdown, row, text, write_csv
+`runs.read` returns the runs that `row`, `text`, `filters`, `draw` and others
+here take; `paper` has the paper's figures and tables, which `python -m
+lconv_jax.figures` makes of run folders. Names are imported when they are first
+used, so that a table does not wait for matplotlib.
+"""
 
-__all__ = [
-  'DATA',
-  'Row',
-  'caption',
-  'data_title',
-  'data_titles',
-  'draw',
-  'epochs',
-  'filters',
-  'labels',
-  'machine',
-  'markdown',
-  'method',
-  'row',
-  'text',
-  'write_csv',
-]
+import importlib
+from typing import Any
+
+_HOMES = {
+  'bounds': ('Bounded', 'draw_bounds'),
+  'captions': ('DATA', 'Request', 'caption', 'data_title'),
+  'contact_sheet': ('draw_contact_sheet',),
+  'curves': ('draw_curves',),
+  'first_layer': ('filters',),
+  'mosaic': ('draw_filters',),
+  'names': ('epochs', 'labels', 'machine', 'method'),
+  'pictures': ('draw',),
+  'table': ('Row', 'aligned', 'markdown', 'row', 'text', 'write_csv'),
+}
+_MODULES = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+  """Imports a name of `__all__`, when it is first used."""
+  if name not in _MODULES:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)

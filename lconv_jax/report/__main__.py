@@ -6,11 +6,10 @@ python -m lconv_jax.report runs/* --csv results/s_fc.csv --markdown s_fc.md
 
 import argparse
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, report, runs
+from lconv_jax import command, report, runs
 
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
@@ -23,7 +22,6 @@ _NOTE = (
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
-  argv = list(sys.argv[1:] if argv is None else argv)
   parser = argparse.ArgumentParser(
     prog='python -m lconv_jax.report', description=__doc__.splitlines()[0]
   )
@@ -35,18 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--data', action='append', default=[], metavar='NAME=TEXT',
     help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
   )  # fmt: skip
-  args = parser.parse_args(argv)
-  command = shlex.join(['python', '-m', 'lconv_jax.report', *argv])
-  try:
-    _report(args, command)
-  except (errors.UsageError, OSError) as e:
-    print(f'error: {errors.one_line(e)}', file=sys.stderr)
-    return 2
-  return 0
+  return command.run(parser, _report, argv)
 
 
-def _report(args: argparse.Namespace, command: str) -> None:
-  data = report.data_titles(args.data)
+def _report(args: argparse.Namespace) -> None:
+  data = command.pairs('--data', 'NAME=TEXT', args.data)
   shown = [runs.read(path) for path in args.runs]
   rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
@@ -60,8 +51,8 @@ def _report(args: argparse.Namespace, command: str) -> None:
     table = report.markdown(rows)
     pathlib.Path(args.markdown).write_text(table, encoding='utf-8')
     print(f'wrote {args.markdown}')
-  out = args.out or shown[0].path
-  print(*report.draw(shown, out, command, data), sep='\n')
+  request = report.Request(args.command, data)
+  print(*report.draw(shown, args.out or shown[0].path, request), sep='\n')
 
 
 if __name__ == '__main__':

@@ -1,11 +1,13 @@
-"""What stands beside a figure: what it shows, of which runs, by what."""
+"""The text beside a figure: what it shows, of which runs, by what command."""
 
+import types
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from lconv_jax import errors, runs
+from lconv_jax import runs
 from lconv_jax.report.names import epochs, machine, method
 
-# What the data sets are called.
+# Names of the data sets, as a reader knows them.
 DATA = {
   'cifar10': 'CIFAR-10',
   'cifar100': 'CIFAR-100',
@@ -14,59 +16,41 @@ DATA = {
 }
 
 
+class Request(NamedTuple):
+  """What a figure or table was asked for."""
+
+  command: str | None = None  # that drew it; None: the command of the run
+  data: Mapping[str, str] = types.MappingProxyType({})  # names besides `DATA`
+  seed: int = 0  # of the random choice among filters
+
+
 def caption(
-  about: Sequence[str],
-  shown: Sequence[runs.Record],
-  command: str | None = None,
-  data: Mapping[str, str] = DATA,
+  about: Sequence[str], shown: Sequence[runs.Record], request: Request
 ) -> str:
-  """Returns a caption, of a line for each paragraph.
+  """Returns a caption, with a line for each paragraph.
 
   Args:
-    about: what a reader must know, a sentence or more each.
-    shown: the runs, which are listed with where they come from.
-    command: what drew it; None: the runs' own.
-    data: what to call data sets, where that is not in `DATA`.
+    about: paragraphs that say what a reader must know.
+    shown: the runs, which are listed with their commands and machines.
+    request: what was asked for.
   """
   lines = [*filter(None, about)]
   if shown:
     fields = [run.config.data for run in shown]
-    names = [data_title(f.name, data) for f in fields]
-    kinds = [f.augment for f in fields]
+    names = [data_title(data.name, request) for data in fields]
+    kinds = [data.augment for data in fields]
     lines.append(f'Data: {_each(names)}; augmentation: {_each(kinds)}.')
-  if command:
-    lines += ['Drawn by:', f'  {command}']
+  if request.command:
+    lines += ['Drawn by:', f'  {request.command}']
   if shown:
     lines.append('Runs:')
     lines += [line for run in shown for line in _run(run)]
   return '\n'.join(lines)
 
 
-def data_title(name: str, data: Mapping[str, str] = DATA) -> str:
-  """Returns what to call a data set.
-
-  Args:
-    name: of the config.
-    data: what to call some, where that is not in `DATA`.
-  """
-  return {**DATA, **data}.get(name, name)
-
-
-def data_titles(words: Sequence[str]) -> dict[str, str]:
-  """Returns what a command line wants to call data sets.
-
-  Args:
-    words: cifar10='CIFAR-10 (JPEG copy)' and the like.
-
-  Raises:
-    UsageError: a word is none.
-  """
-  for word in words:
-    if '=' not in word:
-      raise errors.UsageError(
-        f'--data={word} must be NAME=TEXT, such as cifar10="{word}".'
-      )
-  return dict(word.split('=', 1) for word in words)
+def data_title(name: str, request: Request) -> str:
+  """Returns a reader's name for the data set that a config calls `name`."""
+  return {**DATA, **request.data}.get(name, name)
 
 
 def _each(names: Sequence[str]) -> str:
@@ -74,11 +58,11 @@ def _each(names: Sequence[str]) -> str:
 
 
 def _run(run: runs.Record) -> list[str]:
-  alpha = run.config.model.base_channels
   commit = run.environment.get('commit', 'unknown')
   where = machine(run.environment) or 'machine unknown'
   return [
-    f'  {run.path}: {method(run.config)}, α = {alpha}, epochs: '
-    f'{epochs(run)}, seed {run.config.seed}, commit {commit}, {where}',
+    f'  {run.path}: {method(run.config)}, α = {run.config.model.base_channels}'
+    f', epochs: {epochs(run)}, seed {run.config.seed}, commit {commit}, '
+    f'{where}',
     f'    {run.environment.get("command", "command unknown")}',
   ]

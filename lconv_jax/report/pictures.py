@@ -1,11 +1,13 @@
-"""Filters and curves of runs."""
+"""Filters and curves of runs, as `python -m lconv_jax.report` draws them."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from lconv_jax import errors, figures, locality, runs
-from lconv_jax.report.captions import DATA, caption
+from lconv_jax import errors, locality, runs
+from lconv_jax.report.captions import Request, caption
+from lconv_jax.report.curves import draw_curves
 from lconv_jax.report.first_layer import filters
+from lconv_jax.report.mosaic import draw_filters
 from lconv_jax.report.names import labels
 
 _FILTERS = (
@@ -16,34 +18,30 @@ _FILTERS = (
   'pixels at random places.',
 )
 _CURVES = (
-  'Accuracy against epochs, in the test and in training, there the mean over '
-  'an epoch on augmented images; and the non-zero weights of each layer, from '
-  'dark and wide (the first) to light and narrow (the last).',
+  'Accuracy against epochs, on test images and in training, where it is the '
+  'mean over an epoch on augmented images; and the non-zero weights of each '
+  'layer, from dark and wide (the first) to light and narrow (the last).',
 )
 
 
 def draw(
-  all_runs: Sequence[runs.Record],
-  out: str | pathlib.Path,
-  command: str | None = None,
-  data: Mapping[str, str] = DATA,
+  shown: Sequence[runs.Record], out: str | pathlib.Path, request: Request
 ) -> list[str]:
-  """Writes filters and curves of runs, and captions, to a folder.
+  """Writes filters and curves of runs, with captions, to a folder.
 
   Args:
-    all_runs: filters of those whose images have another shape than the first
-      one's are left out.
+    shown: the runs; those whose images differ in shape from those of the first
+      one are left out of the filters.
     out: the folder.
-    command: as `caption` takes it.
-    data: likewise.
+    request: as `caption` takes it.
 
   Returns:
-    A line for each figure written and for each run left out of one.
+    A line for each file written and for each run left out of the filters.
   """
   out = pathlib.Path(out)
-  names = labels(all_runs)
-  lines, columns, shown, image = [], [], [], None
-  for label, run in zip(names, all_runs, strict=True):
+  labelled = list(zip(labels(shown), shown, strict=True))
+  lines, columns, drawn, image = [], [], [], None
+  for label, run in labelled:
     try:
       column = label, filters(run)
       shape = tuple(run.done['image_shape'])
@@ -54,18 +52,12 @@ def draw(
       lines.append(f'no filters of {run.path}: {errors.one_line(e)}')
     else:
       columns.append(column)
-      shown.append(run)
-  written = []
-  if shown:
-    written += figures.first_layer_filters(
-      columns,
-      image,
-      out / 'filters.png',
-      caption=caption(_FILTERS, shown, command, data),
-    )
-  written += figures.curves(
-    [(label, run.metrics) for label, run in zip(names, all_runs, strict=True)],
-    out / 'curves.png',
-    caption=caption(_CURVES, all_runs, command, data),
-  )
+      drawn.append(run)
+  written = ()
+  if columns:
+    text = caption(_FILTERS, drawn, request)
+    written = draw_filters(columns, image, out / 'filters.png', text)
+  text = caption(_CURVES, shown, request)
+  metrics = [(label, run.metrics) for label, run in labelled]
+  written += draw_curves(metrics, out / 'curves.png', text)
   return lines + [f'wrote {path}' for path in written]

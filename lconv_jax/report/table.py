@@ -1,17 +1,21 @@
-"""A row for each run, for a terminal, as Markdown and as CSV."""
+"""Tables of runs: for a terminal, as Markdown and as CSV."""
 
 import csv
+import io
 import pathlib
 from collections.abc import Sequence
+
+import rich.console
+import rich.table
 
 from lconv_jax import runs
 from lconv_jax.report.names import epochs, machine, method
 
-# What a cell of the table may hold; None: not known.
+# A cell of a table; None: not known.
 Cell = str | int | float | None
 Row = dict[str, Cell]
 
-# The terminal shows these columns, files show all of them.
+# The terminal shows these columns, files have all of them.
 _SHOWN = (
   'method',
   'α',
@@ -37,7 +41,7 @@ def row(run: runs.Record) -> Row:
   weights = done.get('weights', {})
   nonzero = sum(round(shares[k] * n) for k, n in weights.items())
   total = sum(weights.values())
-  local = done.get('locality', {})  # of a dense first layer
+  local = done.get('locality', {})  # measured where the first layer is dense
   last = run.metrics[-1] if run.metrics else {}
   environment = run.environment
   return {
@@ -46,7 +50,7 @@ def row(run: runs.Record) -> Row:
     'epochs': epochs(run),
     'test (%)': _percent(best.get('test/accuracy')),
     'validation (%)': _percent(best.get('validation/accuracy')),
-    # Over its epoch, on augmented images.
+    # Mean over the epoch, on augmented images.
     'train (%)': _percent(best.get('train/accuracy')),
     'weights': total or None,
     'non-zero': nonzero if total else None,
@@ -68,36 +72,79 @@ def row(run: runs.Record) -> Row:
 
 def text(rows: Sequence[Row], columns: Sequence[str] = _SHOWN) -> str:
   """Returns some columns of rows as an aligned table for a terminal."""
-  cells = [columns, *([_show(r[c]) for c in columns] for r in rows)]
-  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  return aligned([columns, *([_show(r[c]) for c in columns] for r in rows)])
+
+
+def aligned(
+  lines: Sequence[Sequence[str]],
+  title: str | None = None,
+  left: int = 1,
+  widths: Sequence[int] = (),
+) -> str:
+  """Returns cells in columns for a terminal, however wide that is.
+
+  Args:
+    lines: the header, then rows of as many cells.
+    title: stands above; None: nothing does.
+    left: how many columns begin with text on the left; numbers stand right.
+    widths: the least width of the first columns, in letters.
+  """
+  header, *rows = lines
+  made = rich.table.Table(
+    box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title,
+    title_justify='left',
+  )  # fmt: skip
+  least = [*widths, *[None] * len(header)]
+  for i, name in enumerate(header):
+    justify = 'left' if i < left else 'right'
+    made.add_column(name, justify=justify, min_width=least[i], no_wrap=True)
+  for cells in rows:
+    made.add_row(*cells)
+  # Brackets and colons of names are not markup; a notebook gets text as well.
+  console = rich.console.Console(
+    file=io.StringIO(), width=10_000, markup=False, emoji=False,
+    force_jupyter=False,
+  )  # fmt: skip
+  console.print(made)
   return '\n'.join(
-    '  '.join(
-      c.rjust(width) if i else c.ljust(width)  # names left, numbers right
-      for i, (c, width) in enumerate(zip(line, widths, strict=True))
-    )
-    for line in cells
+    line.rstrip() for line in console.file.getvalue().splitlines()
   )
 
 
 def markdown(rows: Sequence[Row]) -> str:
   """Returns rows as a Markdown table with all columns."""
-  lines = [
-    list(rows[0]),
-    ['---' if i == 0 else '--:' for i in range(len(rows[0]))],
-    *([_show(v).replace('|', r'\|') for v in r.values()] for r in rows),
-  ]
-  return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+  cells = [[_show(v).replace('|', r'\|') for v in r.values()] for r in rows]
+  return as_markdown([list(rows[0]), *cells])
 
 
-def write_csv(rows: Sequence[Row], path: str | pathlib.Path) -> None:
-  """Writes rows with all columns; unknown cells are empty."""
+def as_markdown(lines: Sequence[Sequence[str]], left: int = 1) -> str:
+  """Returns cells as a Markdown table; the arguments are those of `aligned`."""
+  header, *rows = lines
+  rule = ['---' if i < left else '--:' for i in range(len(header))]
+  return ''.join(f'| {" | ".join(line)} |\n' for line in (header, rule, *rows))
+
+
+def write_csv(
+  rows: Sequence[Row], path: str | pathlib.Path, digits: int | None = 4
+) -> None:
+  """Writes rows with all columns; unknown cells are empty.
+
+  Args:
+    rows: of the same columns.
+    path: of the CSV.
+    digits: decimals of a float; None: all.
+  """
+  rounds = digits is not None
   with open(path, 'w', encoding='utf-8', newline='') as f:
     writer = csv.DictWriter(f, fieldnames=rows[0], lineterminator='\n')
     writer.writeheader()
-    writer.writerows(
-      {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()}
-      for r in rows
-    )
+    for r in rows:
+      writer.writerow(
+        {
+          k: round(v, digits) if rounds and isinstance(v, float) else v
+          for k, v in r.items()
+        }
+      )
 
 
 def _percent(share: float | None) -> float | None:
@@ -109,7 +156,7 @@ def _show(cell: Cell) -> str:
     case None:
       return '–'
     case float():
-      # Two decimals, or two digits where those would be zeros.
+      # Two decimals, or two digits where the decimals would be zeros.
       return f'{cell:.2g}' if 0 < cell < 0.1 else f'{cell:.2f}'
     case int():
       return f'{cell:,}'

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from lconv_jax import augment, figures
+from lconv_jax import augment, report
 from lconv_jax.augment import __main__ as show
+from lconv_jax.report import style
 from tests.pictures import images
 
 
@@ -67,10 +68,10 @@ def test_a_sheet_shows_every_image_and_label(monkeypatch):
     seen.append(fig)
     return path, path
 
-  monkeypatch.setattr(figures.style, 'save', save)
+  monkeypatch.setattr(style, 'save', save)
   x = jax.random.bits(jax.random.key(0), (2, 3, 4, 5, 3), 'uint8')
   labels = [['a', 'b', 'c'], ['d\ne', 'f', 'g']]
-  figures.contact_sheet(np.asarray(x), labels, pathlib.Path('unused'))
+  report.draw_contact_sheet(np.asarray(x), labels, pathlib.Path('unused'))
   axes = seen[0].axes
   assert [ax.texts[0].get_text() for ax in axes] == [*'abc', 'd\ne', *'fg']
   for ax, want in zip(axes, np.asarray(x).reshape(6, 4, 5, 3), strict=True):

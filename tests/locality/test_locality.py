@@ -840,8 +840,10 @@ def test_the_command_prints_tables_and_draws(folders, capsys):
 
 
 def test_the_commands_seed_is_that_of_the_shuffles(folders):
-  (one,), _ = command._layers([str(folders / 'fc')], 3, 0)
-  (two,), _ = command._layers([str(folders / 'fc')], 3, 1)
+  one, two = (
+    command._layers([str(folders / 'fc')], 3, seed)[0][0].measured
+    for seed in (0, 1)
+  )
   assert (one.found.spread.value == two.found.spread.value).all()
   assert (one.found.spread.z != two.found.spread.z).any()
   assert len(one.pairs.image.z) == len(two.pairs.image.z)
@@ -896,7 +898,7 @@ def test_layers_with_windows_are_measured_as_dense_ones(folders, kernels):
       )
       for y, v, o in np.ndindex(4, 4, 2)
     ]
-    got = np.einsum('bhwc,uhwc->ub', x, layer.filters)
+    got = np.einsum('bhwc,uhwc->ub', x, layer.measured.filters)
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from configs import base
-from lconv_jax import errors, figures, report, runs
+from lconv_jax import errors, report, runs
+from lconv_jax.report import table
 from lconv_jax.report.__main__ import main
 from lconv_jax.runs import checkpoint
 from tests import fake_runs
@@ -95,19 +96,6 @@ def make_run(tmp_path, monkeypatch):
   make.kernels = kernels
   monkeypatch.setattr(checkpoint, 'load_net', load_net)
   return make
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-  """The figures that were drawn, instead of files."""
-  result = []
-
-  def save(fig, path, caption=None):
-    result.append(fig)
-    return (path,)
-
-  monkeypatch.setattr(figures.style, 'save', save)
-  return result
 
 
 @pytest.mark.parametrize(
@@ -200,12 +188,19 @@ def test_text_is_aligned(make_run):
   assert '–' in second
 
 
+def test_what_looks_like_markup_is_text(make_run):
+  path = make_run('[red] :smile:')
+  row = {**report.row(runs.read(path)), 'method': f'S-FC ({path.name})'}
+  _, line = report.text([row]).splitlines()
+  assert line.startswith('S-FC ([red] :smile:)  ')
+
+
 def test_command_line_writes_everything(make_run, tmp_path, capsys):
   paths = [make_run('a'), make_run('b', config=config(optim__name='sgd'))]
   out = tmp_path / 'out'
-  table, page = out / 'sub' / 'table.csv', out / 'table.md'
+  rows, page = out / 'sub' / 'table.csv', out / 'table.md'
   status = main(
-    [*map(str, paths), f'--out={out}', f'--csv={table}', f'--markdown={page}']
+    [*map(str, paths), f'--out={out}', f'--csv={rows}', f'--markdown={page}']
   )
   assert status == 0
   printed = capsys.readouterr().out
@@ -221,7 +216,7 @@ def test_command_line_writes_everything(make_run, tmp_path, capsys):
     assert words.count('    python main.py --config=a|b\n') == 2
   assert '81.25' in printed
 
-  with open(table, encoding='utf-8') as f:
+  with open(rows, encoding='utf-8') as f:
     first, second = csv.DictReader(f)
   assert first['method'] == 'S-FC β-LASSO β=50 λ=1e-5'
   assert second['method'] == 'S-FC SGD'
@@ -245,23 +240,17 @@ def test_figures_go_to_the_first_run_by_default(make_run, monkeypatch):
   assert folders == [first]
 
 
-def test_runs_of_one_method_are_told_apart_by_folder(make_run, monkeypatch):
-  labels = []
-  monkeypatch.setattr(
-    figures,
-    'curves',
-    lambda runs, path, caption: labels.extend(dict(runs)) or (),
-  )
-  monkeypatch.setattr(figures, 'first_layer_filters', lambda *_, **__: ())
+def test_runs_of_one_method_are_told_apart_by_folder(make_run, drawn):
   shown = [runs.read(make_run(name)) for name in ('a', 'b')]
-  report.draw(shown, shown[0].path)
-  assert labels == [f'S-FC β-LASSO β=50 λ=1e-5 ({name})' for name in 'ab']
+  report.draw(shown, shown[0].path, report.Request())
+  filters, curves = (fig for fig, _ in drawn)
+  want = [f'S-FC β-LASSO β=50 λ=1e-5 ({name})' for name in 'ab']
+  for panels in filters.axes[:2], curves.axes[1:]:
+    titles = [ax.get_title(loc='left').replace('\n', ' ') for ax in panels]
+    assert titles == want
 
 
-def test_runs_without_comparable_filters_are_named(
-  make_run, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(figures, 'curves', lambda runs, path, caption: ())
+def test_runs_without_comparable_filters_are_named(make_run, tmp_path, drawn):
   paths = [
     make_run('odd', kernel=np.ones((63, 4), np.float32)),
     make_run('grey'),
@@ -274,7 +263,8 @@ def test_runs_without_comparable_filters_are_named(
     make_run('young', done=None),
   ]
   make_run.kernels['lost'] = None
-  lines = report.draw([runs.read(path) for path in paths], tmp_path / 'out')
+  shown = [runs.read(path) for path in paths]
+  lines = report.draw(shown, tmp_path / 'out', report.Request())
   skipped = [line for line in lines if line.startswith('no filters of')]
   for line, (name, why) in zip(
     skipped,
@@ -289,7 +279,7 @@ def test_runs_without_comparable_filters_are_named(
     assert f'/{name}: ' in line
     assert why in line
     assert '\n' not in line
-  assert (tmp_path / 'out' / 'filters.png').is_file()
+  assert f'wrote {tmp_path}/out/filters.png' in lines
 
 
 def test_local_filters_stand_at_their_place_in_the_image(make_run):
@@ -321,9 +311,9 @@ def test_filters_of_conv_and_local_nets_are_drawn(make_run, tmp_path, drawn):
     )
     for name, kernel in kernels.items()
   ]
-  lines = report.draw(shown, tmp_path / 'out')
+  lines = report.draw(shown, tmp_path / 'out', report.Request())
   assert not [line for line in lines if line.startswith('no filters')]
-  notes = [ax.texts[0].get_text() for ax in drawn[0].axes[:4]]
+  notes = [ax.texts[0].get_text() for ax in drawn[0][0].axes[:4]]
   for note, units in zip(notes, (32, 32, 2, 40), strict=True):
     assert f'of {units} filters' in note
 
@@ -343,10 +333,10 @@ def test_a_folder_without_a_run_is_a_usage_error(tmp_path, capsys):
 
 
 def test_small_shares_keep_their_digits():
-  assert report.table._show(0.0123) == '0.012'
-  assert report.table._show(0.0) == '0.00'
-  assert report.table._show(99.996) == '100.00'
-  assert report.table._show(1234567) == '1,234,567'
+  assert table._show(0.0123) == '0.012'
+  assert table._show(0.0) == '0.00'
+  assert table._show(99.996) == '100.00'
+  assert table._show(1234567) == '1,234,567'
 
 
 def test_the_module_can_be_run(tmp_path, monkeypatch):

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from matplotlib import axes, figure, ticker
 
-from lconv_jax.figures import style
+from lconv_jax.report import style
 
 _WIDTH = 48  # letters of a column
 
 
 class Bounded(NamedTuple):
-  """A net: what is guaranteed of its error, and its error on test images."""
+  """A net's error on test images, and the bounds on its error."""
 
   label: str
   test_error: float  # in [0, 1]
@@ -21,7 +21,7 @@ class Bounded(NamedTuple):
   as_stated: float
 
 
-def bounds(
+def draw_bounds(
   nets: Sequence[Bounded],
   path: str | pathlib.Path,
   guess: float = 1.0,

@@ -1,4 +1,4 @@
-"""Curves over a run: accuracy, and non-zero weights (figure 3)."""
+"""Curves over a run: accuracy, and non-zero weights of each layer."""
 
 import pathlib
 import textwrap
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from matplotlib import axes, figure, ticker
 
-from lconv_jax.figures import axis, style
+from lconv_jax.report import axis, style
 
+# A label and the rows of metrics.jsonl for each run.
 Runs = Sequence[tuple[str, axis.Metrics]]
 
 _KEY = 'nonzero/'
 _NAMED = 4  # layers in a legend, besides the last one
 
 
-def curves(
+def draw_curves(
   runs: Runs, path: str | pathlib.Path, caption: str | None = None
 ) -> style.Paths:
   """Draws accuracy, and non-zero weights of each layer, against epochs.
 
   Args:
-    runs: a label and the lines of metrics.jsonl for each run; a line lacks
-      what was not measured at that epoch.
+    runs: a panel each, besides that of all accuracies.
     path: of the PNG; the others stand beside it.
     caption: as `style.save` takes it.
 
@@ -38,60 +38,24 @@ def curves(
       fig.add_subplot(lines, columns, i + 1) for i in range(len(runs) + 1)
     )
     _accuracy(first, runs)
-    _panels(fig, rest, runs, title_width=34)
+    nonzero(fig, rest, runs, title_width=34)
     return style.save(fig, path, caption)
 
 
 def nonzero(
-  runs: Runs,
-  epochs: Sequence[int],
-  path: str | pathlib.Path,
-  caption: str | None = None,
-) -> style.Paths:
-  """Draws the non-zero weights of each layer against epochs (figure 3).
-
-  Args:
-    runs: as in `curves`.
-    epochs: how many each run trains, so that one shows that is not finished.
-    path: of the PNG; the others stand beside it.
-    caption: as `style.save` takes it.
-
-  Returns:
-    The paths of what was written.
-  """
-  columns = 1 if len(runs) < 3 else 2
-  lines = -(-len(runs) // columns)
-  with style.look():
-    fig = figure.Figure((style.COLUMN, 2.2 * lines), layout='constrained')
-    panels = [fig.add_subplot(lines, columns, i + 1) for i in range(len(runs))]
-    _panels(fig, panels, runs, title_width=36 // columns)
-    for ax, last in zip(panels, epochs, strict=True):
-      ax.set_xlim(0, last)
-    for ax in panels:
-      if not ax.get_subplotspec().is_first_col():
-        ax.set_ylabel('')
-    return style.save(fig, path, caption)
-
-
-def _accuracy(ax: axes.Axes, runs: Runs) -> None:
-  for i, (label, metrics) in enumerate(runs):
-    look = {'color': style.COLORS[i % len(style.COLORS)]}
-    axis.share(ax, metrics, 'test/accuracy', label=label, **look)
-    axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
-  ax.set(title='Accuracy', ylabel='accuracy (%)')
-  axis.epochs(ax, [line for _, metrics in runs for line in metrics])
-  ax.plot([], [], '-', color='0.4', label='test')
-  ax.plot([], [], '--', color='0.4', lw=0.9, label='train (augmented batches)')
-  ax.legend()
-
-
-def _panels(
   fig: figure.Figure,
   panels: Sequence[axes.Axes],
   runs: Runs,
   title_width: int,
 ) -> None:
-  """Draws a panel for each run, on one scale: runs compare at a glance."""
+  """Draws the non-zero weights of runs into panels with the same scale.
+
+  Args:
+    fig: has a constrained layout; gets the legend if all panels share one.
+    panels: one for each run.
+    runs: as in `draw_curves`.
+    title_width: of a panel's title, in letters.
+  """
   legends = {}
   for ax, (label, metrics) in zip(panels, runs, strict=True):
     _layers(ax, metrics)
@@ -111,13 +75,25 @@ def _panels(
     ax.set_ylim(low, 130)
 
 
+def _accuracy(ax: axes.Axes, runs: Runs) -> None:
+  for i, (label, metrics) in enumerate(runs):
+    look = {'color': style.COLORS[i % len(style.COLORS)]}
+    axis.share(ax, metrics, 'test/accuracy', label=label, **look)
+    axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
+  ax.set(title='Accuracy', ylabel='accuracy (%)')
+  axis.epochs(ax, [line for _, metrics in runs for line in metrics])
+  ax.plot([], [], '-', color='0.4', label='test')
+  ax.plot([], [], '--', color='0.4', lw=0.9, label='train (augmented batches)')
+  ax.legend()
+
+
 def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:
   names = dict.fromkeys(key for line in metrics for key in line)
   keys = [name for name in names if name.startswith(_KEY)]
   every = -(-len(keys) // _NAMED)
   for i, key in enumerate(keys):
-    # From dark and wide to light and narrow: depth is an order, and lines
-    # that lie on each other can still be told apart.
+    # From dark and wide to light and narrow: depth is an order, and lines that
+    # coincide can still be told apart.
     depth = i / max(1, len(keys) - 1)
     look = {'color': style.LAYERS(0.9 * depth), 'lw': 2.6 - 1.8 * depth}
     named = i % every == 0 or i == len(keys) - 1

@@ -9,34 +9,26 @@ below it.
 
 import argparse
 import pathlib
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
-from lconv_jax import errors, paper, report
+from lconv_jax import command, errors, report
+from lconv_jax.report import experiments, find
+from lconv_jax.report.paper import ITEMS
 
 _ALL = 'all'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
-  argv = list(sys.argv[1:] if argv is None else argv)
-  args = _parser().parse_args(argv)
-  command = shlex.join(['python', '-m', 'lconv_jax.figures', *argv])
-  try:
-    data = report.data_titles(args.data)
-    _draw(args, paper.Request(command, data, args.seed))
-  except (errors.UsageError, OSError) as e:
-    print(f'error: {errors.one_line(e)}', file=sys.stderr)
-    return 2
-  return 0
+  return command.run(_parser(), _draw, argv)
 
 
 def _parser() -> argparse.ArgumentParser:
-  width = max(map(len, paper.ITEMS))
+  width = max(map(len, ITEMS))
   names = [
     f'  {name:{width}}  {item.number}: {item.what}'
-    for name, item in paper.ITEMS.items()
+    for name, item in ITEMS.items()
   ]
   names.append(
     f'  {_ALL:{width}}  all of these that the runs allow, and what is missing'
@@ -66,44 +58,47 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def _draw(args: argparse.Namespace, request: paper.Request) -> None:
-  if args.name not in (*paper.ITEMS, _ALL):
-    raise errors.unknown('NAME', args.name, (*paper.ITEMS, _ALL))
-  names = list(paper.ITEMS) if args.name == _ALL else [args.name]
-  needs_runs = any(paper.ITEMS[name].needs_runs for name in names)
-  if needs_runs and not args.runs:
+def _draw(args: argparse.Namespace) -> None:
+  if args.name not in (*ITEMS, _ALL):
+    raise errors.unknown('NAME', args.name, (*ITEMS, _ALL))
+  names = list(ITEMS) if args.name == _ALL else [args.name]
+  if any(ITEMS[name].needs_runs for name in names) and not args.runs:
     raise errors.UsageError(
       f'{args.name} is made of runs: name their folders, or one that holds '
       'them.'
     )
-  runs, left_out = paper.find(args.runs)
-  runs = paper.only(runs, _conditions(args.only))
-  chosen, also_left_out = paper.group(runs)
+  data = command.pairs('--data', 'NAME=TEXT', args.data)
+  request = report.Request(args.command, data, args.seed)
+  found, left_out = find.find(args.runs)
+  conditions = command.pairs('--only', 'FIELD=VALUE', args.only)
+  found = find.only(found, conditions)
+  chosen, also_left_out = experiments.group(found)
   for why in left_out + also_left_out:
     print(f'left out: {why}', file=sys.stderr)
   for name in names:
-    item = paper.ITEMS[name]
-    for stem, own in _parts(name, item, chosen, args.name == _ALL):
+    for stem, own in _parts(name, chosen, args.name == _ALL):
+      path = pathlib.Path(args.out) / f'{stem}.png'
+      about = f'missing: {stem} ({ITEMS[name].number}): '
       try:
-        drawn = item.draw(own, pathlib.Path(args.out) / f'{stem}.png', request)
+        paths, drawn = ITEMS[name].write(own, path, request)
       except errors.UsageError as e:
         if args.name != _ALL:
           raise
-        print(f'missing: {stem} ({item.number}): {errors.one_line(e)}')
+        print(f'{about}{errors.one_line(e)}')
         continue
       if drawn.text:
         print(drawn.text)
-      print(*(f'wrote {path}' for path in drawn.paths), sep='\n')
+      print(*(f'wrote {path}' for path in paths), sep='\n')
       if drawn.missing:
-        print(f'missing: {stem} ({item.number}): {"; ".join(drawn.missing)}')
+        print(about + '; '.join(drawn.missing))
 
 
 def _parts(
-  name: str, item: paper.Item, chosen: Sequence[paper.Experiment], many: bool
-) -> Iterator[tuple[str, list[paper.Experiment]]]:
+  name: str, chosen: Sequence[experiments.Experiment], many: bool
+) -> Iterator[tuple[str, list[experiments.Experiment]]]:
   """Yields the file names of an item, and the experiments of each."""
   names = sorted({e.data for e in chosen})
-  if not item.one_data_set or not names:
+  if not ITEMS[name].one_data_set or not names:
     yield name, list(chosen)
     return
   if len(names) > 1 and not many:
@@ -113,13 +108,6 @@ def _parts(
     )
   for data in names:
     yield f'{name}_{data}', [e for e in chosen if e.data == data]
-
-
-def _conditions(words: Sequence[str]) -> dict[str, str]:
-  for word in words:
-    if '=' not in word:
-      raise errors.UsageError(f'--only {word} must be FIELD=VALUE.')
-  return dict(word.split('=', 1) for word in words)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Parts that several figures share: lines and axes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib import axes, ticker
@@ -30,11 +30,11 @@ def share(ax: axes.Axes, metrics: Metrics, key: str, **look: Any) -> None:
     ax.plot(*zip(*points, strict=True), **look)
 
 
-def points(ax: axes.Axes, results: Sequence[Point], **look: Any) -> None:
+def points(ax: axes.Axes, results: Iterable[Point], **look: Any) -> None:
   """Draws a line through results: hollow ones are not finished."""
+  results = sorted(results)
   if not results:
     return
-  results = sorted(results)
   ax.plot([p.x for p in results], [p.y for p in results], **look)
   bars = [p for p in results if p.deviation is not None]
   if bars:

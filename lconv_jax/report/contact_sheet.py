@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib import figure
 
-from lconv_jax.figures import style
+from lconv_jax.report import style
 
 _SIDE, _GAP, _LINE = 0.85, 0.1, 0.11  # of an image and a label's line, inches
 
 
-def contact_sheet(
+def draw_contact_sheet(
   images: UInt8[np.ndarray, 'rows cols h w 3'],
   labels: Sequence[Sequence[str]],
   path: str | pathlib.Path,

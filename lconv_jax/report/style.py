@@ -15,6 +15,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import figure, lines
 
+from lconv_jax import models
+
 COLUMN = 3.25  # inches, of a page with two columns
 DPI = 200  # of PNGs
 SMALL = 7  # points, the smallest letters
@@ -58,32 +60,31 @@ NOTE = '0.3'  # grey level of notes
 WEIGHTS = mpl.colormaps['RdBu_r']  # diverging, zero is near white
 LAYERS = mpl.colormaps['viridis']  # by depth
 
-# Of the paper's nets, by title: colour is the connectivity, dashes and marker
-# the depth.
-_CONNECTIVITIES = {'CONV': BLUE, 'LOCAL': VERMILION, 'FC': GREEN}
-_DEPTHS = {
-  'D': {'linestyle': '-', 'marker': 'o'},
-  'S': {'linestyle': (0, (3, 1.2)), 'marker': 's'},
-  '3': {'linestyle': (0, (1, 1)), 'marker': '^', 'color': BLACK},
+# Of a net, colour is the connectivity; dashes and marker are the family.
+_CONNECTIVITIES = {'conv': BLUE, 'local': VERMILION, 'fc': GREEN}
+_FAMILIES = {
+  'd': {'linestyle': '-', 'marker': 'o'},
+  's': {'linestyle': (0, (3, 1.2)), 'marker': 's'},
+  'fc3': {'linestyle': (0, (1, 1)), 'marker': '^', 'color': BLACK},
 }
+_OTHER_FAMILIES = {'linestyle': '-.', 'marker': 'D'}
 # Not as many as colours, so that pairs of both differ for long.
 _MARKERS = 'osD^vP*X'
 _DASHES = '-', (0, (3, 1.2)), (0, (1, 1)), '-.'
 
 Paths = tuple[pathlib.Path, ...]
+Line = lines.Line2D
+Look = dict[str, Any]  # arguments of `Axes.plot`
 
 
-def net(title: str) -> dict[str, Any]:
-  """Returns the look of a net's line, for `Axes.plot`.
-
-  Args:
-    title: 'S-CONV', 'D-FC', '3-FC' and the like.
-  """
-  depth, _, connectivity = title.partition('-')
-  return {'color': _CONNECTIVITIES[connectivity], **_DEPTHS[depth]}
+def net(name: str) -> Look:
+  """Returns the look of a net's line; `name` is one of `models.NETS`."""
+  net = models.NETS[name]
+  look = _FAMILIES.get(net.family, _OTHER_FAMILIES)
+  return {'color': _CONNECTIVITIES[net.connectivity], **look}
 
 
-def distinct(i: int) -> dict[str, Any]:
+def distinct(i: int) -> Look:
   """Returns the look of the i-th of some lines, none like another up to 56."""
   return {
     'color': COLORS[i % len(COLORS)],
@@ -92,19 +93,19 @@ def distinct(i: int) -> dict[str, Any]:
   }
 
 
-def legend(fig: figure.Figure, nets: Sequence[lines.Line2D]) -> None:
-  """Adds a legend of nets above all panels, a column for a connectivity.
+def legend(fig: figure.Figure, nets: Sequence[tuple[str, Line]]) -> None:
+  """Adds a legend of nets above all panels, a column for each connectivity.
 
   Args:
     fig: has a constrained layout.
-    nets: labelled by their titles, and maybe by words after them.
+    nets: names among `models.NETS`, with a labelled line for each entry.
   """
-  columns = {name: [] for name in _CONNECTIVITIES}
-  for line in nets:
-    columns[line.get_label().split()[0].partition('-')[2]].append(line)
+  columns = {connectivity: [] for connectivity in _CONNECTIVITIES}
+  for name, line in nets:
+    columns[models.NETS[name].connectivity].append(line)
   columns = list(filter(None, columns.values()))
   rows = max(map(len, columns))
-  blank = lines.Line2D([], [], ls='', label=' ')
+  blank = Line([], [], ls='', label=' ')
   handles = [line for c in columns for line in (*c, *[blank] * (rows - len(c)))]
   fig.legend(handles=handles, loc='outside upper center', ncols=len(columns))
 

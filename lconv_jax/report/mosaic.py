@@ -1,4 +1,4 @@
-"""First-layer filters as images, side by side (figures 4, 7-9)."""
+"""Filters of first layers as images, side by side."""
 
 import pathlib
 import textwrap
@@ -10,22 +10,22 @@ from jaxtyping import Float, Int, Real
 from matplotlib import axes, colors, figure
 
 from lconv_jax import locality
-from lconv_jax.figures import style
+from lconv_jax.report import style
 
 _LINE = 0.72  # grey level of the lines between filters
 
 
-def first_layer_filters(
+def draw_filters(
   columns: Sequence[tuple[str, Real[np.ndarray, '...']]],
   image_shape: tuple[int, int, int],
   path: str | pathlib.Path,
+  caption: str | None = None,
   rows: int = 6,
   cols: int = 6,
   min_nonzero: int = locality.MIN_NONZERO,
   seed: int = 0,
   width: float | None = None,
   notes: bool = True,
-  caption: str | None = None,
 ) -> style.Paths:
   """Draws filters of first layers side by side (figures 4, 7-9).
 
@@ -38,19 +38,19 @@ def first_layer_filters(
       filters [units, h, w, C] of any size.
     image_shape: (H, W, C) of dense kernels; C, of all panels, is 1 or 3.
     path: of the PNG; the others stand beside it.
-    rows: of filters in a panel, at most.
-    cols: of filters in a panel.
-    min_nonzero: the bar, in non-zero values.
+    caption: as `style.save` takes it.
+    rows: the most rows of filters in a panel.
+    cols: the number of filters in a row.
+    min_nonzero: the least number of non-zero values.
     seed: of the random choice.
     width: of the figure, inches; None: about a column for each panel.
     notes: whether each panel says what `describe` does.
-    caption: as `style.save` takes it.
 
   Returns:
     The paths of what was written.
 
   Raises:
-    ValueError: a kernel is no dense layer on such images.
+    ValueError: a kernel is not a dense layer on such images.
   """
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)

@@ -16,7 +16,7 @@ class Number(NamedTuple):
 
   @property
   def source(self) -> str:
-    """Returns what to call it beside one of ours."""
+    """The name of its source, beside a number of ours."""
     return 'paper (recalled)' if self.recalled else 'paper'
 
 
@@ -28,6 +28,7 @@ class Row(NamedTuple):
 
 
 Cells = dict[tuple[str, int], Number]  # by data set and epochs
+Table = dict[Row, Cells]
 
 DATA = ('cifar10', 'cifar100', 'svhn_cropped')
 
@@ -46,8 +47,8 @@ def _data(*percents: float) -> Cells:
   return dict(zip(cells, _recalled(*percents), strict=True))
 
 
-# What we know of table 1 is its CIFAR-10.
-TABLE1: dict[Row, Cells] = {
+# Of table 1, only CIFAR-10 is known here.
+TABLE1: Table = {
   Row('D-CONV', 'SGD'): _epochs(88.84, 89.79),
   Row('D-LOCAL', 'SGD'): _epochs(86.13, 86.07),
   Row('D-FC', 'SGD'): _epochs(64.78, 63.62),
@@ -57,7 +58,7 @@ TABLE1: dict[Row, Cells] = {
   Row('3-FC', 'SGD'): _epochs(69.19, 75.12),
 }
 
-TABLE2: dict[Row, Cells] = {
+TABLE2: Table = {
   Row('S-CONV', 'SGD'): _data(87.05, 62.51, 93.38),
   Row('S-LOCAL', 'SGD'): _data(85.86, 62.03, 93.98),
   Row('3-FC', 'SGD'): _data(75.12, 50.75, 86.02),

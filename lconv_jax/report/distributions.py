@@ -1,0 +1,149 @@
+"""Distributions of what is measured of filters, beside the shuffled ones'."""
+
+import pathlib
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import axes, figure
+
+from lconv_jax import locality
+from lconv_jax.report import style
+
+# Words, unit and factor of each measure.
+MEASURES = {
+  'spread': ('spread', 'px', 1),
+  'ipr': ('inverse participation ratio', '', 1),
+  'window_share': ('energy in the best window', '%', 100),
+  'box_area': ('box of the non-zeros', 'px²', 1),
+  'correlation': ('correlation at the best shift', '', 1),
+  'correlation_in_box': ('the same, shuffled inside their boxes', '', 1),
+}
+_DRAWN = 'spread', 'window_share', 'box_area', 'correlation'
+_NULL, _IN_BOX = 'the same pixels, shuffled', 'inside their boxes'
+_SAMPLE = 500  # filters of which the null is drawn
+_SAMPLE_DRAWS = 20  # for each filter
+
+
+class Measured(NamedTuple):
+  """A layer's filters and what was measured of them."""
+
+  label: str
+  filters: np.ndarray  # [units, h, w, C]
+  found: locality.Locality
+  pairs: locality.Pairs
+
+
+def title(name: str, window: int) -> str:
+  """Returns the words for a measure, with its unit.
+
+  Args:
+    name: one of `MEASURES`.
+    window: side of the window, pixels.
+  """
+  words, unit, _ = MEASURES[name]
+  if name == 'window_share':
+    words += f' of {window} x {window}'
+  return f'{words} ({unit})' if unit else words
+
+
+def draw_distributions(
+  layers: Sequence[Measured],
+  window: int,
+  seed: int,
+  path: str | pathlib.Path,
+  caption: str | None = None,
+) -> style.Paths:
+  """Draws each measure's distribution over filters, and over shuffled ones.
+
+  Args:
+    layers: a row of panels each.
+    window: side of the window, pixels.
+    seed: of the shuffles.
+    path: of the PNG; the others stand beside it.
+    caption: as `style.save` takes it.
+
+  Returns:
+    The paths of what was written.
+  """
+  values = [_values(layer, window, seed) for layer in layers]
+  with style.look():
+    size = 7, 0.9 + 1.15 * len(layers)
+    fig = figure.Figure(size, layout='constrained')
+    fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
+    grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
+    for column, name in enumerate(_DRAWN):
+      label = textwrap.fill(title(name, window), 24)
+      grid[-1, column].set_xlabel(label)
+      panels = [value[name] for value in values]
+      for ax, panel in zip(grid[:, column], panels, strict=True):
+        _draw(ax, panel, _bins(panels))
+    for ax, layer in zip(grid[:, 0], layers, strict=True):
+      ax.set_title(layer.label)
+    # Of the fullest panel: a layer without filters that count has none.
+    handles, labels = max(
+      (ax.get_legend_handles_labels() for ax in grid[:, -1]),
+      key=lambda found: len(found[0]),
+    )
+    fig.legend(handles, labels, loc='outside upper right', ncols=3)
+    return style.save(fig, path, caption)
+
+
+class _Panel(NamedTuple):
+  own: np.ndarray  # of the filters, or pairs
+  null: np.ndarray  # of the shuffled ones
+  weights: np.ndarray | None = None  # of the null's values
+  in_box: np.ndarray | None = None  # of those shuffled inside their boxes
+
+
+def _values(layer: Measured, window: int, seed: int) -> dict[str, _Panel]:
+  """Returns what is drawn of a layer, in the units of `MEASURES`."""
+  counted = np.flatnonzero(layer.found.nonzero >= locality.MIN_NONZERO)
+  chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
+  some = layer.filters[chosen]
+  options = {'draws': _SAMPLE_DRAWS, 'seed': seed}
+  pixels = np.count_nonzero(some.any(axis=-1), axis=(1, 2))
+  areas = locality.null_box_area(pixels, some.shape[1:3])
+  a, b = some[locality.pairs(len(some), _SAMPLE, seed)].swapaxes(0, 1)
+  return {
+    'spread': _Panel(
+      layer.found.spread.value[counted],
+      locality.null_spread(some, **options).ravel(),
+    ),
+    'window_share': _Panel(
+      100 * layer.found.window_share.value[counted],
+      100 * locality.null_window_share(some, window, **options).ravel(),
+    ),
+    'box_area': _Panel(
+      layer.found.box_area.value[counted],
+      np.arange(areas.shape[1]),
+      areas.sum(axis=0),
+    ),
+    'correlation': _Panel(
+      layer.pairs.image.value,
+      locality.null_correlation(a, b, 5, seed).ravel(),
+      in_box=locality.null_correlation(a, b, 5, seed, inside_box=True).ravel(),
+    ),
+  }
+
+
+def _bins(panels: Sequence[_Panel]) -> np.ndarray:
+  """Returns bins from 0 on that hold all panels of a column."""
+  drawn = (x for p in panels for x in (p.own, p.null, p.in_box))
+  largest = (x.max() for x in drawn if x is not None and x.size)
+  return np.linspace(0, max(largest, default=1), 41)
+
+
+def _draw(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:
+  line = {'histtype': 'step', 'lw': 1.2}
+  for values, look in (
+    (panel.null, {'weights': panel.weights, 'color': '0.65', 'label': _NULL}),
+    (panel.own, {'color': style.VERMILION, 'label': 'filters', **line}),
+    (panel.in_box, {'color': '0.3', 'ls': '--', 'label': _IN_BOX, **line}),
+  ):
+    if values is not None and len(values):  # nothing has no density
+      ax.hist(values, bins, density=True, **look)
+  ax.set_yticks([])
+  ax.spines.left.set_visible(False)
+  ax.set_xlim(bins[0], bins[-1])

@@ -1,0 +1,82 @@
+"""Run folders below a folder, and the choice among them by config."""
+
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flax import traverse_util
+
+from lconv_jax import errors, runs
+
+
+def find(
+  paths: Iterable[str | pathlib.Path],
+) -> tuple[list[runs.Record], list[str]]:
+  """Reads run folders, and those that are somewhere below a folder.
+
+  Args:
+    paths: run folders, or folders that hold some.
+
+  Returns:
+    The runs in the order of `paths`, each once, below a folder by name; and a
+    sentence for each one that cannot be read.
+
+  Raises:
+    UsageError: a path holds none.
+  """
+  found = {}
+  for path in map(pathlib.Path, paths):
+    below = list(_below(path))
+    if not below:
+      raise errors.UsageError(
+        f'{path} is not a run folder and holds none; give what main.py got as '
+        '--workdir, or the --root of a launcher.'
+      )
+    found |= {folder.resolve(): folder for folder in below}
+  read, left_out = [], []
+  for folder in found.values():
+    try:
+      read.append(runs.read(folder))
+    except errors.UsageError as e:
+      left_out.append(errors.one_line(e))
+  return read, left_out
+
+
+def only(
+  shown: Sequence[runs.Record], conditions: Mapping[str, str]
+) -> list[runs.Record]:
+  """Returns the runs whose config has given values.
+
+  Args:
+    shown: the runs to choose from.
+    conditions: values, as in a command line, by field: data.name, cifar10.
+
+  Raises:
+    UsageError: no run has such a field, or such a value.
+  """
+  shown = list(shown)
+  for field, value in conditions.items() if shown else ():
+    values = [str(flat(run).get(field)) for run in shown]
+    if set(values) == {'None'}:
+      fields = {field for run in shown for field in flat(run)}
+      raise errors.unknown('--only', field, sorted(fields))
+    if value not in values:
+      raise errors.UsageError(
+        f'No run has {field}={value}; there is {", ".join(sorted({*values}))}.'
+      )
+    shown = [run for run, v in zip(shown, values, strict=True) if v == value]
+  return shown
+
+
+def flat(run: runs.Record) -> dict[str, Any]:
+  """Returns the fields of a run's config, named with dots."""
+  return traverse_util.flatten_dict(run.config.to_dict(), sep='.')
+
+
+def _below(path: pathlib.Path) -> Iterable[pathlib.Path]:
+  for folder, names, files in os.walk(path):
+    if 'config.json' in files:
+      names.clear()  # a run folder holds no other
+      yield pathlib.Path(folder)
+    names.sort()

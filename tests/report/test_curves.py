@@ -1,0 +1,69 @@
+import numpy as np
+
+from lconv_jax import report
+
+METRICS = [
+  {'epoch': 0, 'test/accuracy': 0.1, 'nonzero/conv1': 1.0, 'nonzero/fc1': 1.0},
+  {
+    'epoch': 1,
+    'test/accuracy': 0.5,
+    'train/accuracy': 0.6,
+    'nonzero/conv1': 0.02,
+    'nonzero/fc1': 0.25,
+  },
+]
+
+
+def labels(legend):
+  return [text.get_text() for text in legend.get_texts()]
+
+
+def test_curves_show_percent_against_epochs(drawn, tmp_path):
+  report.draw_curves([('A', METRICS), ('B', METRICS[:1])], tmp_path / 'c.png')
+  accuracy, a, b = drawn[0][0].axes
+  test, train, single = accuracy.lines[:3]
+  np.testing.assert_allclose(test.get_xydata(), [(0, 10), (1, 50)])
+  np.testing.assert_allclose(train.get_xydata(), [(1, 60)])
+  assert (test.get_linestyle(), train.get_linestyle()) == ('-', '--')
+  assert test.get_color() == train.get_color() != single.get_color()
+  assert single.get_marker() == 'o'  # a single point is visible
+  assert accuracy.get_ylabel() == 'accuracy (%)'
+  assert accuracy.get_xlabel() == 'epoch'
+  names = ['A', 'B', 'test', 'train (augmented batches)']
+  assert labels(accuracy.get_legend()) == names
+
+  assert a.get_title(loc='left') == 'A'
+  assert a.get_yscale() == 'log'
+  assert [line.get_label() for line in a.lines] == ['conv1', 'fc1']
+  np.testing.assert_allclose(a.lines[0].get_xydata(), [(0, 100), (1, 2)])
+  assert a.get_ylim() == b.get_ylim()
+  assert a.get_ylim()[0] < 2
+
+
+def test_curves_of_runs_without_metrics_are_saved(tmp_path):
+  png, pdf = report.draw_curves(
+    [('new', []), ('A', METRICS)], tmp_path / 'c.png'
+  )
+  assert png.is_file() and pdf.is_file()
+
+
+def test_layers_of_a_deep_net_do_not_fill_the_legend(drawn, tmp_path):
+  metrics = [{'epoch': 1, **{f'nonzero/conv{i}': 1.0 for i in range(21)}}]
+  report.draw_curves([('', metrics)], tmp_path / 'c.png')
+  fig = drawn[0][0]
+  assert len(fig.axes[1].lines) == 21
+  names = labels(fig.legends[0])
+  assert names[0] == 'conv0' and names[-1] == 'conv20' and len(names) <= 5
+
+
+def test_panels_of_other_layers_have_their_own_legend(drawn, tmp_path):
+  runs = [
+    (name, [{'epoch': 1, f'nonzero/{name}': 0.5}]) for name in ('fc1', 'conv1')
+  ]
+  report.draw_curves(runs, tmp_path / 'c.png')
+  fig = drawn[0][0]
+  assert not fig.legends
+  assert [labels(ax.get_legend()) for ax in fig.axes[1:]] == [
+    ['fc1'],
+    ['conv1'],
+  ]

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from matplotlib import image
+
+from lconv_jax import report
+from lconv_jax.report import mosaic, style
+
+GREY = (16, 16, 1)
+COLOUR = (16, 16, 3)
+
+
+def kernel(shape, units=12, seed=0):
+  rng = np.random.default_rng(seed)
+  return rng.normal(size=(np.prod(shape), units)).astype(np.float32)
+
+
+def sparse_kernel(counts, shape=GREY):
+  """A kernel whose filters have `counts` non-zero values."""
+  result = np.zeros((np.prod(shape), len(counts)), np.float32)
+  for unit, count in enumerate(counts):
+    result[:count, unit] = 1
+  return result
+
+
+@pytest.mark.parametrize('shape', [GREY, COLOUR])
+def test_filters_are_saved_twice_and_reproducibly(tmp_path, shape):
+  columns = [('SGD', kernel(shape)), ('β-LASSO', kernel(shape, seed=1))]
+  one, other = (
+    report.draw_filters(
+      columns, shape, tmp_path / name / 'filters.png', rows=2, cols=3
+    )
+    for name in 'ab'
+  )
+  assert one[0] == tmp_path / 'a' / 'filters.png'
+  assert one[1].read_bytes().startswith(b'%PDF')
+  assert [p.read_bytes() for p in one] == [p.read_bytes() for p in other]
+
+
+def test_every_weight_is_the_same_whole_number_of_dots(tmp_path):
+  # One filter of 16 x 16 weights and a line of 1 around it: 18 weights.
+  weights = np.zeros((16, 16), np.float32)
+  weights[5, 5:7] = 1, -1
+  png, _ = report.draw_filters(
+    [('', weights.reshape(-1, 1))], GREY, tmp_path / 'f.png', rows=1, cols=1
+  )
+  dots = image.imread(png)[..., :3]
+  zoom = int(3.5 / 1.1 * style.DPI / 18)
+  assert zoom > 5
+  body = dots[: round(-0.38 * style.DPI)]  # without the scale's red and blue
+  for colour in style.WEIGHTS(np.array([0.0, 1.0]))[:, :3]:
+    y, x = np.nonzero((np.abs(body - colour) < 0.01).all(axis=-1))
+    assert np.ptp(y) == np.ptp(x) == zoom - 1
+    assert len(y) == zoom**2
+
+
+def test_zero_is_neutral_and_each_filter_fills_its_own_scale():
+  filters = np.zeros((3, 1, 2, 3), np.float32)
+  filters[0, 0, 0] = 2, 0, -2
+  filters[1, 0, 0] = 1e-6, 0, 0
+  got = mosaic._paint(filters)
+  np.testing.assert_allclose(got[:, 0, 1], 0.5)
+  np.testing.assert_allclose(got[0, 0, 0], [1, 0.5, 0])
+  np.testing.assert_allclose(got[1, 0, 0], [1, 0.5, 0.5])
+  np.testing.assert_allclose(got[2], 0.5)
+
+  grey = np.array([[[[-3.0], [0.0], [3.0]]]])
+  blue, white, red = mosaic._paint(grey)[0, 0]
+  assert blue[2] > 2 * blue[0]
+  assert red[0] > 2 * red[2]
+  assert white.min() > 0.95
+
+
+def test_filters_are_drawn_at_random_among_those_with_enough_weights():
+  filters = sparse_kernel([30, 5] * 50).T.reshape(-1, *GREY)
+  chosen = mosaic.choose(filters, 10, min_nonzero=20, seed=0)
+  assert len(set(chosen)) == 10
+  assert all(unit % 2 == 0 for unit in chosen)
+  assert list(chosen) != sorted(chosen)
+  other = mosaic.choose(filters, 10, min_nonzero=20, seed=1)
+  assert set(chosen) != set(other)
+
+
+def test_the_next_densest_follow_where_too_few_have_enough():
+  filters = sparse_kernel([3, 40, 0, 19, 7, 50]).T.reshape(-1, *GREY)
+  chosen = mosaic.choose(filters, 4, min_nonzero=20, seed=0)
+  assert set(chosen[:2]) == {1, 5}
+  assert list(chosen[2:]) == [3, 4]
+  assert len(mosaic.choose(filters, 36, min_nonzero=20, seed=0)) == 6
+
+
+def test_panels_say_what_they_show(drawn, tmp_path):
+  columns = [
+    ('SGD', kernel(GREY, units=4)),
+    ('β-LASSO', sparse_kernel([64, 3, 3, 3])),
+    ('dead', sparse_kernel([0, 0])),
+  ]
+  report.draw_filters(columns, GREY, tmp_path / 'f.png', rows=2, cols=2)
+  panels = drawn[0][0].axes[:3]
+  titles = [ax.get_title(loc='left') for ax in panels]
+  assert titles == ['SGD', 'β-LASSO', 'dead']
+  dense, sparse, dead = (ax.texts[0].get_text() for ax in panels)
+  assert '100 % non-zero' in dense
+  assert '4 of 4 filters have ≥ 20 non-zeros' in dense
+  assert 'then fewer' not in dense
+  assert '7.13 % non-zero' in sparse  # (64 + 9) / 1024
+  # 4 full rows of 16 pixels: variance (16 - 1) / 12 + (256 - 1) / 12.
+  assert 'median spread 4.7 px, shuffled 6.' in sparse
+  assert '1 of 4 filters have ≥ 20 non-zeros, then fewer' in sparse
+  assert '0 % non-zero\n0 of 2' in dead
+
+
+def test_a_kernel_of_other_images_is_refused(tmp_path):
+  with pytest.raises(ValueError, match='dense layer'):
+    report.draw_filters([('', kernel(GREY))], COLOUR, tmp_path / 'f.png')
