@@ -6,6 +6,7 @@ import pathlib
 import sys
 from collections.abc import Iterator, Sequence
 
+import configs
 from launch import sweep
 
 
@@ -19,7 +20,9 @@ def parser(module: str, doc: str) -> argparse.ArgumentParser:
   made = argparse.ArgumentParser(
     prog=f'python -m {module}',
     description=doc.splitlines()[0],
-    epilog='--config.FIELD=VALUE overrides a field of every point.',
+    epilog='--config.FIELD=VALUE overrides a field of every point; '
+    f'configs/base.py explains all fields.\n{configs.listing()}',
+    formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
   made.add_argument(
