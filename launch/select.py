@@ -2,10 +2,10 @@ r"""Names the winner of a grid, chosen by validation accuracy (A.2).
 
   python -m launch.select runs/table1 --csv=table1.csv --markdown=table1.md
 
-Points that differ in what is tuned alone (`report.selection.TUNED`) compete;
-those that differ in the seed alone are one, by their mean. Test accuracy is
-shown and never looked at; it is that of the epoch with the best validation
-accuracy.
+Points compete if they differ only in what is tuned (`report.selection.TUNED`).
+Points that differ only in the seed count as one, with their mean accuracy. Test
+accuracy is shown, that of the epoch with the best validation accuracy, but
+plays no part in the choice.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rich.console
+import rich.markup
 import rich.table
 
 from configs import grids
@@ -26,7 +27,7 @@ from lconv_jax.report import selection
 def candidates(
   root: pathlib.Path, whole: sweep.Sweep
 ) -> list[selection.Candidate]:
-  """Returns what a root holds, in the grid's order."""
+  """Returns the settings of a grid, in its order, with their finished runs."""
   found = {}
   for name, point in whole.points.items():
     rest = {k: v for k, v in point.items() if k != 'seed'}
@@ -40,10 +41,10 @@ def candidates(
 
 
 def winners(all_of_them: Sequence[selection.Candidate]) -> list[report.Row]:
-  """Returns a row for each experiment: its winner, or that there is none.
+  """Returns a row for each experiment, with its winner if there is one.
 
-  Only candidates all of whose seeds are finished compete; of equals the first
-  one wins.
+  Candidates compete once all of their seeds are finished; the first of equal
+  candidates wins.
 
   Args:
     all_of_them: from `candidates`.
@@ -80,44 +81,31 @@ def _varied(points: Sequence[grids.Point]) -> list[str]:
 
 
 def table(rows: Sequence[report.Row]) -> rich.table.Table:
-  """Returns rows for a terminal: fields that vary in two columns."""
+  """Returns rows for a terminal, with all varied fields in two columns."""
   made = rich.table.Table(box=None)
-  for column in (
-    'experiment',
-    'winner',
-    'validation (%)',
-    'test (%)',
-    'finished',
-  ):
-    made.add_column(column, overflow='fold')
+  names = 'experiment', 'winner', 'validation (%)', 'test (%)', 'finished'
+  for name in names:
+    made.add_column(name, overflow='fold')
   for row in rows:
     fields = {k: v for k, v in row.items() if '.' in k and v is not None}
     tuned = {k: v for k, v in fields.items() if k in selection.TUNED}
     outer = {k: v for k, v in fields.items() if k not in selection.TUNED}
-    made.add_row(
-      _words(outer),
-      _words(tuned) or row['run'] or '–',
-      *(_accuracy(row, name) for name in ('validation', 'test')),
-      row['finished'],
-    )
+    cells = [_words(outer), _words(tuned) or row['run'] or '–']
+    for name in ('validation', 'test'):
+      accuracy = row[f'{name} (%)'], row[f'{name} ± (%)']
+      cells.append(selection.words(*accuracy))
+    made.add_row(*map(rich.markup.escape, cells), row['finished'])
   return made
 
 
 def _words(fields: Mapping[str, Any]) -> str:
-  """Returns 'model.name=s_fc momentum=0.9' and the like."""
+  """Returns fields as text, such as 'model.name=s_fc momentum=0.9'."""
   words = []
   for field, value in fields.items():
     short = field if field.endswith('.name') else field.rpartition('.')[2]
     value = f'{value:g}' if isinstance(value, float) else value
     words.append(f'{short}={value}')
   return ' '.join(words)
-
-
-def _accuracy(row: report.Row, name: str) -> str:
-  mean, std = row[f'{name} (%)'], row[f'{name} ± (%)']
-  if mean is None:
-    return '–'
-  return f'{mean:.2f}' if std is None else f'{mean:.2f} ± {std:.2f}'
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,8 +1,8 @@
-"""What has become of the points of a grid.
+"""Prints the state of every point of a grid.
 
   python -m launch.status ROOT
 
-Reads the run folders, whoever trains them: this machine or a cluster.
+It reads the run folders, whether this machine trains them or a cluster.
 """
 
 import contextlib
@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import rich.console
+import rich.markup
 import rich.table
 
-from launch import sweep
+from launch import options, sweep
 from lconv_jax import errors, runs, train
 
 
 class State(enum.Enum):
-  """Where a point stands; in the order in which a long table lists them."""
+  """State of a point; a long table lists them in this order."""
 
   RUNNING = 'running'
   FAILED = 'failed'
@@ -29,18 +30,18 @@ class State(enum.Enum):
 
 
 class Status(NamedTuple):
-  """What a run folder says of its run."""
+  """State and progress of a run, as its folder has them."""
 
   state: State
   epoch: float = 0.0  # of the last evaluation
   epochs: int | None = None  # None: not begun
   best: Mapping[str, Any] = {}  # metrics of the best epoch by validation so far
-  left: float | None = None  # seconds to the end, where it is running
+  left: float | None = None  # seconds to the end; None: not running
   error: str = ''  # why it failed
 
 
 def read(folder: pathlib.Path) -> Status:
-  """Returns what has become of the run in a folder, which may not exist."""
+  """Returns the status of the run in a folder, which may not exist."""
   error = _error(folder)
   if not (folder / 'config.json').exists():
     return Status(State.FAILED if error else State.WAITING, error=error)
@@ -64,11 +65,12 @@ def read(folder: pathlib.Path) -> Status:
 def table(
   statuses: Mapping[str, Status], lines: int | None = None
 ) -> rich.table.Table:
-  """Returns a table of points, by name, for a terminal.
+  """Returns a table of points for a terminal.
 
   Args:
-    statuses: of all points.
-    lines: how many points there is room for; running ones come first then.
+    statuses: those of all points, by name.
+    lines: the number of points that there is room for; if that is too small,
+      running points come first. None: there is room for all.
   """
   names = list(statuses)
   if lines is not None and len(names) > lines:
@@ -94,7 +96,7 @@ def table(
     s = statuses[name]
     validation = s.best.get('validation/accuracy')
     made.add_row(
-      name,
+      rich.markup.escape(name),
       s.state.value,
       f'{s.epoch:g}/{s.epochs}' if s.epochs else '–',
       '–' if validation is None else f'{100 * validation:.2f}',
@@ -110,7 +112,7 @@ def _error(folder: pathlib.Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Prints the table of a root, and why points have failed.
+  """Prints the table of a root, and the error of each point that failed.
 
   Args:
     argv: command line without the program's name; None: the process's own.
@@ -119,10 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   if len(argv) != 1 or argv[0].startswith('-'):
     sys.exit(__doc__)
   root = pathlib.Path(argv[0])
-  try:
+  with options.one_sentence():
     names = sweep.read(root).points
-  except ValueError as e:
-    sys.exit(f'error: {e}')
   statuses = {name: read(root / name) for name in names}
   rich.console.Console().print(table(statuses))
   for name, s in statuses.items():

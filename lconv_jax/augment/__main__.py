@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
     images = _images(args.data, args.dir, args.columns)
     rows, labels = sheet(whole, images, args.rows, args.seed)
-    print(*report.draw_contact_sheet(rows, labels, args.out), sep='\n')
+    fig = report.draw_contact_sheet(rows, labels)
+    print(*report.save(fig, args.out), sep='\n')
   except errors.UsageError as e:
     print(e, file=sys.stderr)
     return 1

@@ -53,14 +53,11 @@ def _report(args: argparse.Namespace) -> None:
     report.write_csv([_row(layer) for layer in layers], args.csv, digits=None)
     print(f'wrote {args.csv}')
   shown = [layer.run for layer in layers]
-  for path in distributions.draw_distributions(
-    [layer.measured for layer in layers],
-    args.window,
-    args.seed,
-    pathlib.Path(args.out or args.runs[0], 'locality.png'),
-    report.caption((_CAPTION,), shown, report.Request(args.command)),
-  ):
-    print(f'wrote {path}')
+  caption = report.caption((_CAPTION,), shown, report.Request(args.command))
+  measured = [layer.measured for layer in layers]
+  fig = distributions.draw_distributions(measured, args.window, args.seed)
+  out = pathlib.Path(args.out or args.runs[0], 'locality.png')
+  print(*(f'wrote {path}' for path in report.save(fig, out, caption)), sep='\n')
 
 
 def _layers(

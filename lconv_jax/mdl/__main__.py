@@ -127,7 +127,8 @@ def _draw(
     for label, g in zip(labels, found, strict=True)
   ]
   guess = max(1 - 1 / g.num_classes for g in found)
-  return report.draw_bounds(nets, out / 'bounds.png', guess, caption)
+  fig = report.draw_bounds(nets, guess)
+  return report.save(fig, out / 'bounds.png', caption)
 
 
 def _guarantee(label: str, g: guarantee.Guarantee, delta: float) -> str:

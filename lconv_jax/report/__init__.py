@@ -18,6 +18,7 @@ _HOMES = {
   'mosaic': ('draw_filters',),
   'names': ('epochs', 'labels', 'machine', 'method'),
   'pictures': ('draw',),
+  'style': ('save',),
   'table': ('Row', 'aligned', 'markdown', 'row', 'text', 'write_csv'),
 }
 _MODULES = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,6 +1,5 @@
-"""Bounds on the error against the error itself (paper, theorem 2)."""
+"""Bounds on the error of nets against their test error (theorem 2)."""
 
-import pathlib
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from matplotlib import axes, figure, ticker
 
 from lconv_jax.report import style
 
-_WIDTH = 48  # letters of a column
+_WIDTH = 48  # of a column, in letters
 
 
 class Bounded(NamedTuple):
@@ -21,40 +20,30 @@ class Bounded(NamedTuple):
   as_stated: float
 
 
-def draw_bounds(
-  nets: Sequence[Bounded],
-  path: str | pathlib.Path,
-  guess: float = 1.0,
-  caption: str | None = None,
-) -> style.Paths:
+@style.look()
+def draw_bounds(nets: Sequence[Bounded], guess: float = 1.0) -> figure.Figure:
   """Draws the bound of theorem 2 against the test error, for each net.
 
   Args:
     nets: one or more.
-    path: of the PNG; the others stand beside it.
     guess: error of guessing, in [0, 1]; a bound above it says nothing.
-    caption: as `style.save` takes it.
-
-  Returns:
-    The paths of what was written.
   """
-  with style.look():
-    labels = [textwrap.fill(net.label, _WIDTH) for net in nets]
-    lines = sum(label.count('\n') + 1 for label in labels)
-    # The legend may need more room than the axes.
-    size = style.COLUMN, 2.5 + 0.14 * lines
-    fig = figure.Figure(size, layout='constrained')
-    ax = fig.add_subplot()
-    for i, (net, label) in enumerate(zip(nets, labels, strict=True)):
-      color, marker = (style.distinct(i)[k] for k in ('color', 'marker'))
-      x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
-      ax.plot([x, x], ys, color=color, lw=0.8)
-      ax.plot(x, ys[0], color=color, marker=marker, ls='', ms=5, label=label)
-      ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
-    _frame(ax, nets, 100 * guess)
-    ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')
-    fig.legend(*ax.get_legend_handles_labels(), loc='outside lower left')
-    return style.save(fig, path, caption)
+  labels = [textwrap.fill(net.label, _WIDTH) for net in nets]
+  lines = sum(label.count('\n') + 1 for label in labels)
+  # The legend may need more room than the axes.
+  size = style.COLUMN, 2.5 + 0.14 * lines
+  fig = figure.Figure(size, layout='constrained')
+  ax = fig.add_subplot()
+  for i, (net, label) in enumerate(zip(nets, labels, strict=True)):
+    color, marker = (style.distinct(i)[k] for k in ('color', 'marker'))
+    x, ys = 100 * net.test_error, (100 * net.in_nats, 100 * net.as_stated)
+    ax.plot([x, x], ys, color=color, lw=0.8)
+    ax.plot(x, ys[0], color=color, marker=marker, ls='', ms=5, label=label)
+    ax.plot(x, ys[1], color=color, marker='_', ls='', ms=7)
+  _frame(ax, nets, 100 * guess)
+  ax.plot([], [], color='0.4', marker='_', ls='', ms=7, label='as stated')
+  fig.legend(*ax.get_legend_handles_labels(), loc='outside lower left')
+  return fig
 
 
 def _frame(ax: axes.Axes, nets: Sequence[Bounded], guess: float) -> None:

@@ -1,6 +1,5 @@
 """Curves over a run: accuracy, and non-zero weights of each layer."""
 
-import pathlib
 import textwrap
 from collections.abc import Sequence
 
@@ -15,31 +14,24 @@ _KEY = 'nonzero/'
 _NAMED = 4  # layers in a legend, besides the last one
 
 
-def draw_curves(
-  runs: Runs, path: str | pathlib.Path, caption: str | None = None
-) -> style.Paths:
+@style.look()
+def draw_curves(runs: Runs) -> figure.Figure:
   """Draws accuracy, and non-zero weights of each layer, against epochs.
 
   Args:
-    runs: a panel each, besides that of all accuracies.
-    path: of the PNG; the others stand beside it.
-    caption: as `style.save` takes it.
-
-  Returns:
-    The paths of what was written.
+    runs: a panel each, besides the one with all accuracies.
   """
   columns = min(len(runs) + 1, 3)
   lines = -(-(len(runs) + 1) // columns)
-  with style.look():
-    size = style.COLUMN * columns, 2.9 * lines
-    fig = figure.Figure(size, layout='constrained')
-    fig.get_layout_engine().set(wspace=0.06, hspace=0.06)
-    first, *rest = (
-      fig.add_subplot(lines, columns, i + 1) for i in range(len(runs) + 1)
-    )
-    _accuracy(first, runs)
-    nonzero(fig, rest, runs, title_width=34)
-    return style.save(fig, path, caption)
+  size = style.COLUMN * columns, 2.9 * lines
+  fig = figure.Figure(size, layout='constrained')
+  fig.get_layout_engine().set(wspace=0.06, hspace=0.06)
+  first, *rest = (
+    fig.add_subplot(lines, columns, i + 1) for i in range(len(runs) + 1)
+  )
+  _accuracy(first, runs)
+  nonzero(fig, rest, runs, title_width=34)
+  return fig
 
 
 def nonzero(

@@ -1,6 +1,5 @@
 """Distributions of what is measured of filters, beside the shuffled ones'."""
 
-import pathlib
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -48,46 +47,37 @@ def title(name: str, window: int) -> str:
   return f'{words} ({unit})' if unit else words
 
 
+@style.look()
 def draw_distributions(
-  layers: Sequence[Measured],
-  window: int,
-  seed: int,
-  path: str | pathlib.Path,
-  caption: str | None = None,
-) -> style.Paths:
+  layers: Sequence[Measured], window: int, seed: int
+) -> figure.Figure:
   """Draws each measure's distribution over filters, and over shuffled ones.
 
   Args:
     layers: a row of panels each.
     window: side of the window, pixels.
     seed: of the shuffles.
-    path: of the PNG; the others stand beside it.
-    caption: as `style.save` takes it.
-
-  Returns:
-    The paths of what was written.
   """
   values = [_values(layer, window, seed) for layer in layers]
-  with style.look():
-    size = 7, 0.9 + 1.15 * len(layers)
-    fig = figure.Figure(size, layout='constrained')
-    fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
-    grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
-    for column, name in enumerate(_DRAWN):
-      label = textwrap.fill(title(name, window), 24)
-      grid[-1, column].set_xlabel(label)
-      panels = [value[name] for value in values]
-      for ax, panel in zip(grid[:, column], panels, strict=True):
-        _draw(ax, panel, _bins(panels))
-    for ax, layer in zip(grid[:, 0], layers, strict=True):
-      ax.set_title(layer.label)
-    # Of the fullest panel: a layer without filters that count has none.
-    handles, labels = max(
-      (ax.get_legend_handles_labels() for ax in grid[:, -1]),
-      key=lambda found: len(found[0]),
-    )
-    fig.legend(handles, labels, loc='outside upper right', ncols=3)
-    return style.save(fig, path, caption)
+  size = 7, 0.9 + 1.15 * len(layers)
+  fig = figure.Figure(size, layout='constrained')
+  fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
+  grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
+  for column, name in enumerate(_DRAWN):
+    label = textwrap.fill(title(name, window), 24)
+    grid[-1, column].set_xlabel(label)
+    panels = [value[name] for value in values]
+    for ax, panel in zip(grid[:, column], panels, strict=True):
+      _draw(ax, panel, _bins(panels))
+  for ax, layer in zip(grid[:, 0], layers, strict=True):
+    ax.set_title(layer.label)
+  # Of the fullest panel: a layer may have no filters that count.
+  handles, labels = max(
+    (ax.get_legend_handles_labels() for ax in grid[:, -1]),
+    key=lambda found: len(found[0]),
+  )
+  fig.legend(handles, labels, loc='outside upper right', ncols=3)
+  return fig
 
 
 class _Panel(NamedTuple):

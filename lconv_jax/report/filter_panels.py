@@ -79,8 +79,7 @@ def draw(
     columns.append((title, filters(run)))
     words = ', '.join(mosaic.describe(filters(run), rows * cols))
     notes.append(f'{kind} ({which}): {words}.')
-  save = functools.partial(
-    mosaic.draw_filters,
+  fig = mosaic.draw_filters(
     columns,
     shape,
     rows=rows,
@@ -91,7 +90,7 @@ def draw(
   )
   zero = 'mid grey' if shape[-1] == 3 else 'white'
   return Drawn(
-    save,
+    functools.partial(style.save, fig),
     (
       f'First-layer filters of {", ".join(map(str, found))} ({number}).',
       f'Drawn at random (seed {request.seed}) among those with at least '

@@ -57,6 +57,6 @@ class Item(NamedTuple):
     """
     with style.look():
       drawn = self.draw(chosen, request)
-      missing = f'Missing: {"; ".join(drawn.missing)}.' if drawn.missing else ''
-      text = captions.caption([*drawn.about, missing], drawn.shown, request)
-      return drawn.save(path, text), drawn
+    missing = f'Missing: {"; ".join(drawn.missing)}.' if drawn.missing else ''
+    text = captions.caption([*drawn.about, missing], drawn.shown, request)
+    return drawn.save(path, text), drawn

@@ -1,6 +1,5 @@
 """Filters of first layers as images, side by side."""
 
-import pathlib
 import textwrap
 from collections.abc import Sequence
 
@@ -15,18 +14,17 @@ from lconv_jax.report import style
 _LINE = 0.72  # grey level of the lines between filters
 
 
+@style.look()
 def draw_filters(
   columns: Sequence[tuple[str, Real[np.ndarray, '...']]],
   image_shape: tuple[int, int, int],
-  path: str | pathlib.Path,
-  caption: str | None = None,
   rows: int = 6,
   cols: int = 6,
   min_nonzero: int = locality.MIN_NONZERO,
   seed: int = 0,
   width: float | None = None,
   notes: bool = True,
-) -> style.Paths:
+) -> figure.Figure:
   """Draws filters of first layers side by side (figures 4, 7-9).
 
   Each panel shows filters drawn at random among those with at least
@@ -37,17 +35,12 @@ def draw_filters(
     columns: for each panel a title and a dense kernel [H*W*C, units], or
       filters [units, h, w, C] of any size.
     image_shape: (H, W, C) of dense kernels; C, of all panels, is 1 or 3.
-    path: of the PNG; the others stand beside it.
-    caption: as `style.save` takes it.
     rows: the most rows of filters in a panel.
     cols: the number of filters in a row.
     min_nonzero: the least number of non-zero values.
     seed: of the random choice.
     width: of the figure, inches; None: about a column for each panel.
-    notes: whether each panel says what `describe` does.
-
-  Returns:
-    The paths of what was written.
+    notes: whether each panel has what `describe` returns.
 
   Raises:
     ValueError: a kernel is not a dense layer on such images.
@@ -77,23 +70,22 @@ def draw_filters(
   bottom = 0.38
   size = width, top + max(h for h, _ in sizes) + bottom
 
-  with style.look():
-    fig = figure.Figure(size)
-    left = gap
-    for title, f, mosaic, (h, w) in zip(
-      titles, filters, mosaics, sizes, strict=True
-    ):
-      ax = fig.add_axes(
-        (left / width, 1 - (top + h) / size[1], w / width, h / size[1])
-      )
-      left += w + gap
-      ax.set_axis_off()
-      ax.imshow(mosaic, interpolation='nearest', aspect='auto')
-      ax.set_title(title, pad=24 if notes else 4)
-      if notes:
-        _note(ax, '\n'.join(describe(f, rows * cols, min_nonzero)))
-    _scale(fig, filters[0].shape[-1], gap, size)
-    return style.save(fig, path, caption)
+  fig = figure.Figure(size)
+  left = gap
+  for title, f, mosaic, (h, w) in zip(
+    titles, filters, mosaics, sizes, strict=True
+  ):
+    ax = fig.add_axes(
+      (left / width, 1 - (top + h) / size[1], w / width, h / size[1])
+    )
+    left += w + gap
+    ax.set_axis_off()
+    ax.imshow(mosaic, interpolation='nearest', aspect='auto')
+    ax.set_title(title, pad=24 if notes else 4)
+    if notes:
+      _note(ax, '\n'.join(describe(f, rows * cols, min_nonzero)))
+  _scale(fig, filters[0].shape[-1], gap, size)
+  return fig
 
 
 def choose(

@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 from lconv_jax import errors, locality, runs
+from lconv_jax.report import style
 from lconv_jax.report.captions import Request, caption
 from lconv_jax.report.curves import draw_curves
 from lconv_jax.report.first_layer import filters
@@ -56,8 +57,9 @@ def draw(
   written = ()
   if columns:
     text = caption(_FILTERS, drawn, request)
-    written = draw_filters(columns, image, out / 'filters.png', text)
+    fig = draw_filters(columns, image)
+    written = style.save(fig, out / 'filters.png', text)
   text = caption(_CURVES, shown, request)
   metrics = [(label, run.metrics) for label, run in labelled]
-  written += draw_curves(metrics, out / 'curves.png', text)
+  written += style.save(draw_curves(metrics), out / 'curves.png', text)
   return lines + [f'wrote {path}' for path in written]

@@ -47,6 +47,13 @@ def winner(candidates: Sequence[Candidate]) -> Candidate | None:
   )
 
 
+def words(mean: float | None, std: float | None) -> str:
+  """Returns an accuracy as text: '55.00 ± 7.07', '55.00', or '–' for None."""
+  if mean is None:
+    return '–'
+  return f'{mean:.2f}' if std is None else f'{mean:.2f} ± {std:.2f}'
+
+
 def accuracy(c: Candidate, part: str) -> tuple[float, float | None]:
   """Returns mean and standard deviation over seeds, in per cent.
 

@@ -1,9 +1,9 @@
-"""The one look of all figures, and how they are saved.
+"""The style of all figures, and the files that they are saved as.
 
 Figures are drawn without pyplot, hence without global state or display. They
 are made for a column of `COLUMN` inches, and no letter is smaller than 7 points
-at that size. Colours are those of Okabe & Ito (2008), told apart with any
-colour vision, and never the only sign: lines differ in markers and dashes too.
+at that size. The colours of Okabe & Ito (2008) can be told apart with any
+colour vision; lines differ in markers and dashes as well.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ _FAMILIES = {
   'fc3': {'linestyle': (0, (1, 1)), 'marker': '^', 'color': BLACK},
 }
 _OTHER_FAMILIES = {'linestyle': '-.', 'marker': 'D'}
-# Not as many as colours, so that pairs of both differ for long.
+# One more than colours, so that 56 pairs of both differ.
 _MARKERS = 'osD^vP*X'
 _DASHES = '-', (0, (3, 1.2)), (0, (1, 1)), '-.'
 
@@ -85,7 +85,7 @@ def net(name: str) -> Look:
 
 
 def distinct(i: int) -> Look:
-  """Returns the look of the i-th of some lines, none like another up to 56."""
+  """Returns the look of the i-th line; 56 lines differ from one another."""
   return {
     'color': COLORS[i % len(COLORS)],
     'marker': _MARKERS[i % len(_MARKERS)],
@@ -111,22 +111,23 @@ def legend(fig: figure.Figure, nets: Sequence[tuple[str, Line]]) -> None:
 
 
 def look() -> contextlib.AbstractContextManager[None]:
-  """Returns a context in which to make and save a figure."""
+  """Returns the context, or decorator, of whatever makes a figure."""
   return mpl.rc_context(_LOOK)
 
 
+@look()
 def save(
   fig: figure.Figure, path: str | pathlib.Path, caption: str | None = None
 ) -> Paths:
   """Saves a figure as PNG for the screen and as PDF for print.
 
   Args:
-    fig: made, and saved, within `look`.
-    path: of the PNG; the others stand beside it.
-    caption: of a line for each paragraph; None: no caption is written.
+    fig: made within `look`.
+    path: of the PNG; the other files stand beside it.
+    caption: with a line for each paragraph; None: no caption is written.
 
   Returns:
-    The paths of PNG, PDF and, where there is a caption, TXT.
+    The paths of PNG, PDF and, if there is a caption, TXT.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,9 +144,9 @@ def save_caption(caption: str, path: str | pathlib.Path) -> pathlib.Path:
   """Writes a caption as text, and returns its path.
 
   Args:
-    caption: of a line for each paragraph, which is filled to 80 columns; those
-      that begin with a blank, such as commands, stay as they are.
-    path: of what it belongs to.
+    caption: with a line for each paragraph, which is filled to 80 columns.
+      Lines that begin with a blank, such as commands, stay as they are.
+    path: of the figure or table.
   """
   path = pathlib.Path(path).with_suffix('.txt')
   paragraphs = (

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lconv_jax import errors, models
-from lconv_jax.report import captions, experiments, published, style, table
+from lconv_jax.report import (
+  captions,
+  experiments,
+  published,
+  selection,
+  style,
+  table,
+)
 from lconv_jax.report.experiments import Experiment
 from lconv_jax.report.item import Drawn
 from lconv_jax.report.published import Row
@@ -202,11 +209,7 @@ def _ours(cell: Cell) -> str:
   e = cell.ours
   if not e:
     return _NO_RUN
-  mean, deviation = e.accuracy('test')
-  text = f'{mean:.2f}'
-  if deviation is not None:
-    text += f' ± {deviation:.2f}'
-  words = []
+  text, words = selection.words(*e.accuracy('test')), []
   if e.alpha != models.NETS[e.name].base_channels:
     words.append(f'α = {e.alpha}')
   if not e.finished:

@@ -3,23 +3,20 @@ import warnings
 import pytest
 
 from lconv_jax import report
-from lconv_jax.report import style
 
 
 @pytest.mark.parametrize('low', [0.3, 3.0])  # 3.0: all are vacuous
-def test_bounds_stand_at_their_nets_errors(low, tmp_path, drawn):
+def test_bounds_stand_at_their_nets_errors(low, tmp_path):
   long = 'S-FC β-LASSO λ=1.2e-4/8e-5 lr=0.5 (' + 'long_' * 15 + ')'
   nets = [
     report.Bounded(long if i == 3 else f'net {i}', i / 20, low + i, low + i + 1)
     for i in range(10)
   ]
-  report.draw_bounds(nets, tmp_path / 'bounds.png', 0.5, 'A caption.')
-  ((fig, caption),) = drawn
-  assert caption == 'A caption.'
+  fig = report.draw_bounds(nets, 0.5)
   with warnings.catch_warnings():
     warnings.simplefilter('error')  # of a legend that leaves no room
-    with style.look():
-      fig.draw_without_rendering()
+    paths = report.save(fig, tmp_path / 'bounds.png', 'A caption.')
+  assert [p.suffix for p in paths] == ['.png', '.pdf', '.txt']
   ax = fig.axes[0]
   found = {
     ''.join(line.get_label().split()): line  # filled to the column

@@ -18,9 +18,9 @@ def labels(legend):
   return [text.get_text() for text in legend.get_texts()]
 
 
-def test_curves_show_percent_against_epochs(drawn, tmp_path):
-  report.draw_curves([('A', METRICS), ('B', METRICS[:1])], tmp_path / 'c.png')
-  accuracy, a, b = drawn[0][0].axes
+def test_curves_show_percent_against_epochs():
+  fig = report.draw_curves([('A', METRICS), ('B', METRICS[:1])])
+  accuracy, a, b = fig.axes
   test, train, single = accuracy.lines[:3]
   np.testing.assert_allclose(test.get_xydata(), [(0, 10), (1, 50)])
   np.testing.assert_allclose(train.get_xydata(), [(1, 60)])
@@ -41,29 +41,24 @@ def test_curves_show_percent_against_epochs(drawn, tmp_path):
 
 
 def test_curves_of_runs_without_metrics_are_saved(tmp_path):
-  png, pdf = report.draw_curves(
-    [('new', []), ('A', METRICS)], tmp_path / 'c.png'
-  )
+  fig = report.draw_curves([('new', []), ('A', METRICS)])
+  png, pdf = report.save(fig, tmp_path / 'c.png')
   assert png.is_file() and pdf.is_file()
 
 
-def test_layers_of_a_deep_net_do_not_fill_the_legend(drawn, tmp_path):
+def test_layers_of_a_deep_net_do_not_fill_the_legend():
   metrics = [{'epoch': 1, **{f'nonzero/conv{i}': 1.0 for i in range(21)}}]
-  report.draw_curves([('', metrics)], tmp_path / 'c.png')
-  fig = drawn[0][0]
+  fig = report.draw_curves([('', metrics)])
   assert len(fig.axes[1].lines) == 21
   names = labels(fig.legends[0])
   assert names[0] == 'conv0' and names[-1] == 'conv20' and len(names) <= 5
 
 
-def test_panels_of_other_layers_have_their_own_legend(drawn, tmp_path):
+def test_panels_of_other_layers_have_their_own_legend():
   runs = [
     (name, [{'epoch': 1, f'nonzero/{name}': 0.5}]) for name in ('fc1', 'conv1')
   ]
-  report.draw_curves(runs, tmp_path / 'c.png')
-  fig = drawn[0][0]
+  fig = report.draw_curves(runs)
   assert not fig.legends
-  assert [labels(ax.get_legend()) for ax in fig.axes[1:]] == [
-    ['fc1'],
-    ['conv1'],
-  ]
+  own = [labels(ax.get_legend()) for ax in fig.axes[1:]]
+  assert own == [['fc1'], ['conv1']]

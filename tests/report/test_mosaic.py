@@ -26,8 +26,9 @@ def sparse_kernel(counts, shape=GREY):
 def test_filters_are_saved_twice_and_reproducibly(tmp_path, shape):
   columns = [('SGD', kernel(shape)), ('β-LASSO', kernel(shape, seed=1))]
   one, other = (
-    report.draw_filters(
-      columns, shape, tmp_path / name / 'filters.png', rows=2, cols=3
+    report.save(
+      report.draw_filters(columns, shape, rows=2, cols=3),
+      tmp_path / name / 'filters.png',
     )
     for name in 'ab'
   )
@@ -40,9 +41,9 @@ def test_every_weight_is_the_same_whole_number_of_dots(tmp_path):
   # One filter of 16 x 16 weights and a line of 1 around it: 18 weights.
   weights = np.zeros((16, 16), np.float32)
   weights[5, 5:7] = 1, -1
-  png, _ = report.draw_filters(
-    [('', weights.reshape(-1, 1))], GREY, tmp_path / 'f.png', rows=1, cols=1
-  )
+  columns = [('', weights.reshape(-1, 1))]
+  fig = report.draw_filters(columns, GREY, rows=1, cols=1)
+  png, _ = report.save(fig, tmp_path / 'f.png')
   dots = image.imread(png)[..., :3]
   zoom = int(3.5 / 1.1 * style.DPI / 18)
   assert zoom > 5
@@ -88,14 +89,13 @@ def test_the_next_densest_follow_where_too_few_have_enough():
   assert len(mosaic.choose(filters, 36, min_nonzero=20, seed=0)) == 6
 
 
-def test_panels_say_what_they_show(drawn, tmp_path):
+def test_panels_say_what_they_show():
   columns = [
     ('SGD', kernel(GREY, units=4)),
     ('β-LASSO', sparse_kernel([64, 3, 3, 3])),
     ('dead', sparse_kernel([0, 0])),
   ]
-  report.draw_filters(columns, GREY, tmp_path / 'f.png', rows=2, cols=2)
-  panels = drawn[0][0].axes[:3]
+  panels = report.draw_filters(columns, GREY, rows=2, cols=2).axes[:3]
   titles = [ax.get_title(loc='left') for ax in panels]
   assert titles == ['SGD', 'β-LASSO', 'dead']
   dense, sparse, dead = (ax.texts[0].get_text() for ax in panels)
@@ -109,6 +109,6 @@ def test_panels_say_what_they_show(drawn, tmp_path):
   assert '0 % non-zero\n0 of 2' in dead
 
 
-def test_a_kernel_of_other_images_is_refused(tmp_path):
+def test_a_kernel_of_other_images_is_refused():
   with pytest.raises(ValueError, match='dense layer'):
-    report.draw_filters([('', kernel(GREY))], COLOUR, tmp_path / 'f.png')
+    report.draw_filters([('', kernel(GREY))], COLOUR)
