@@ -42,7 +42,11 @@ FIELD = re.compile(r'--config\.([a-z][\w.]*\w)')
 GRID = re.compile(
   r'launch\.(?:local|slurm|caliban|tpu_vm) ([a-z]\w*(?::\w+)?)[\s`]'
 )
-NAME = re.compile(r'(?<![\w./])(?:lconv_jax|launch|benchmarks)(?:\.\w+)+')
+# Rooms whose names are not sections of a config, too.
+ROOMS = 'augment|conv|lasso|locality|mdl|models|report|runs'
+NAME = re.compile(
+  rf'(?<![\w./])(lconv_jax|launch|benchmarks|{ROOMS})(?!\.json)((?:\.[A-Za-z]\w*)+)'
+)
 
 
 def each(pages):
@@ -118,8 +122,11 @@ def test_commands_name_configs_fields_and_grids_that_exist(page):
 @each(PAGES)
 def test_names_exist(page):
   for code in inline_code(page):
-    for name in NAME.findall(code):
-      pkgutil.resolve_name(name)  # raises if there is no such name
+    for top, rest in NAME.findall(code):
+      # Raises if there is no such name.
+      pkgutil.resolve_name(
+        f'lconv_jax.{top}{rest}' if top in ROOMS else f'{top}{rest}'
+      )
 
 
 def test_every_page_is_reached_from_the_readme():
