@@ -94,7 +94,7 @@ def train_epoch(
   total = correct = count = 0
   for x, labels in batches:
     loss, right = learn(x, labels)
-    # Fetched, so that Flax has done with a batch that workers will overwrite.
+    # Fetched, so that Flax has used the batch before workers overwrite it.
     total += float(loss) * len(labels)
     correct += int(right)
     count += len(labels)

@@ -108,10 +108,10 @@ class Launcher:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         env=os.environ | environ,
-        start_new_session=True,  # Ctrl-C is for us alone, who pass it on
+        start_new_session=True,  # only this process gets Ctrl-C
       )
     self._running[process] = name, gpu
-    if self.received:  # between the two lines above
+    if self.received:  # while the process started
       process.terminate()
 
   def _last_line(self, name: str, status: int) -> str:
@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
       stack.enter_context(sweep.only(args.root, '.launcher.lock'))
       with sweep.only(args.root, together.LOCK):
-        pass  # nor is there a main.py --grid, which a launcher left behind
+        pass  # a main.py --grid that a killed launcher left behind
       sweep.claim(args.root, whole, runs.FREE)
     stack.enter_context(launcher.working())
     if not apart and len(launcher.left()) > 1:

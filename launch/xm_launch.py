@@ -20,8 +20,8 @@ from absl import flags
 from xmanager import xm, xm_local
 from xmanager.cloud import docker_lib
 
-# `xmanager launch` makes only this file's folder importable, and takes the
-# first entry away again: not at the front.
+# `xmanager launch` makes only this file's folder importable, and removes the
+# first entry afterwards, so this one comes last.
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 from launch import checkout, container, options, sweep
@@ -86,7 +86,7 @@ async def main(argv: Sequence[str]) -> None:
     sweep.claim(root, whole)
     if todo:
       await _run(executor, root, args)
-  except (RuntimeError, ValueError) as e:  # XManager's are sentences as well
+  except (RuntimeError, ValueError) as e:  # XManager's messages, too
     sys.exit(f'error: {e}')
   failed = [name for name in todo if not sweep.finished(root, name)]
   if failed and not vertex:

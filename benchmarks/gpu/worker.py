@@ -77,7 +77,7 @@ def _wait(
   """Waits for the end of a process; returns whether it came in time."""
   try:
     process.communicate(message, timeout_s)
-  except KeyboardInterrupt:  # the terminal has told the process as well
+  except KeyboardInterrupt:  # the terminal has told the process, too
     process.wait()
     raise
   except (subprocess.TimeoutExpired, SystemExit) as e:

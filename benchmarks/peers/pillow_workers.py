@@ -42,7 +42,7 @@ def start(
     batch is requested, and after they have made the last one.
   """
   shape = _AHEAD + 1, batch, *images.shape[1:]
-  context = multiprocessing.get_context('spawn')  # forks and JAX do not agree
+  context = multiprocessing.get_context('spawn')  # JAX does not survive a fork
   memory = context.RawArray(ctypes.c_float, int(np.prod(shape)))
   slots = np.frombuffer(memory, np.float32).reshape(shape)
 

@@ -71,7 +71,7 @@ def loader(
     drop_last=True,
     num_workers=workers,
     persistent_workers=True,
-    multiprocessing_context='spawn',  # forks and JAX do not agree
+    multiprocessing_context='spawn',  # JAX does not survive a fork
   )
 
 

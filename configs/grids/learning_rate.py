@@ -1,4 +1,4 @@
-"""The learning rates that A.2 looked at: 3 runs.
+"""Learning rates that A.2 compares: 3 runs.
 
   python -m launch.local learning_rate --root=runs/lr --config=configs/s_conv.py
 

@@ -1,4 +1,4 @@
-"""A grid of 1 run: the config as it is, for launchers, which take grids.
+"""A grid of 1 run, for launchers: the config as it is.
 
   python -m launch.slurm single --root=runs/s_fc --config=configs/s_fc.py
 

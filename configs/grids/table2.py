@@ -26,7 +26,7 @@ def sweep(nested: bool = False) -> list[Point]:
   ]
   if not nested:
     return points
-  # β is what the table's rows differ in, not what is tuned.
+  # The rows of the table differ in β, which is therefore not tuned.
   lasso = [
     {k: v for k, v in point.items() if k != 'optim.beta'}
     for point in beta_lasso.sweep()
