@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import jax
@@ -169,10 +170,15 @@ def images():
   return rng.integers(0, 256, (50, *SHAPE), dtype=np.uint8)
 
 
+@functools.cache
+def forward(module):
+  return jax.jit(module.apply)
+
+
 def logits(net, params, batch_stats, images, mean=MEAN, std=STD):
   x = (jnp.float32(images) / 255 - mean) / std
   variables = {'params': params, 'batch_stats': batch_stats}
-  return np.asarray(net.module.apply(jax.device_put(variables), x))
+  return np.asarray(forward(net.module)(variables, x))
 
 
 def of(folded, net, images):
@@ -264,12 +270,12 @@ def test_means_are_those_of_the_outputs(name, norm, images):
   folded = fold.fold(described, params, batch_stats, MEAN, STD)
   x = (jnp.float32(images) / 255 - MEAN) / STD
   new, stats = fold.unfold(described, folded)
-  _, seen = described.module.apply(
-    jax.device_put({'params': new, 'batch_stats': stats}),
-    x,
+  captured = functools.partial(
+    described.module.apply,
     capture_intermediates=True,
     mutable=['intermediates'],
   )
+  _, seen = jax.jit(captured)({'params': new, 'batch_stats': stats}, x)
   for layer, mean in net.means(folded, images).items():
     bias = folded[layer]['bias']
     assert mean.shape == bias.shape

@@ -19,37 +19,27 @@ cli = importlib.import_module('lconv_jax.mdl.__main__')
 FEW = search.Setting((0.0, 0.3, 0.6), (2, 8, 32), (4, 16), (9, 12))
 
 
-@pytest.fixture(autouse=True)
-def few_choices(monkeypatch):
-  monkeypatch.setattr(search, 'CHOICES', FEW)
-  # Not all of the training images, as with real ones.
-  monkeypatch.setattr(guarantee, '_SEARCH', 200)
-  monkeypatch.setattr(guarantee, '_MEANS', 50)
+@pytest.fixture(scope='module', autouse=True)
+def few_choices():
+  with pytest.MonkeyPatch.context() as m:
+    m.setattr(search, 'CHOICES', FEW)
+    # Not all of the training images, as with real ones.
+    m.setattr(guarantee, '_SEARCH', 200)
+    m.setattr(guarantee, '_MEANS', 50)
+    yield
 
 
-@pytest.fixture(scope='module', params=['s_local'])
-def run(request, tmp_path_factory):
-  folder = tmp_path_factory.mktemp(request.param)
-  fields = {'model.name': request.param, 'train.epochs': 1}
-  fields['data.normalise'] = False
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('run')
+  fields = {'model.name': 's_local', 'train.epochs': 1, 'data.normalise': False}
   train.train_and_evaluate(small.config(**fields), folder)
   return folder
 
 
 @pytest.fixture(scope='module')
-def s_fc(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('run')
-  train.train_and_evaluate(small.config(**{'train.epochs': 3}), folder)
-  return folder
-
-
-@pytest.fixture(scope='module')
-def found(s_fc):
-  with pytest.MonkeyPatch.context() as monkeypatch:
-    monkeypatch.setattr(search, 'CHOICES', FEW)
-    monkeypatch.setattr(guarantee, '_SEARCH', 200)
-    monkeypatch.setattr(guarantee, '_MEANS', 50)
-    return guarantee.of_run(s_fc)
+def found(run, few_choices):
+  return guarantee.of_run(run)
 
 
 def test_a_runs_net_is_the_one_that_was_evaluated(run):
@@ -60,8 +50,7 @@ def test_a_runs_net_is_the_one_that_was_evaluated(run):
   assert accuracy == pytest.approx(best['test/accuracy'], abs=0.02)
 
 
-def test_all_that_is_returned_is_of_the_net_in_the_file(run):
-  found = guarantee.of_run(run, tolerance=0.1)
+def test_all_that_is_returned_is_of_the_net_in_the_file(run, found):
   net, folded, dataset = classifier.from_run(run)
   path = run / guarantee.FILE
   decoded = file.load(path, jax.eval_shape(lambda: folded))
@@ -86,14 +75,14 @@ def test_all_that_is_returned_is_of_the_net_in_the_file(run):
   assert found.vacuous == (found.bound.in_nats >= 0.5)
 
 
-def test_the_same_run_gives_the_same_file(s_fc, found):
-  content = (s_fc / guarantee.FILE).read_bytes()
-  assert guarantee.of_run(s_fc) == found
-  assert (s_fc / guarantee.FILE).read_bytes() == content
+def test_the_same_run_gives_the_same_file(run, found):
+  content = (run / guarantee.FILE).read_bytes()
+  assert guarantee.of_run(run) == found
+  assert (run / guarantee.FILE).read_bytes() == content
 
 
-def test_without_tolerance_the_error_stays(s_fc, found, tmp_path):
-  shutil.copytree(s_fc, tmp_path / 'other')
+def test_without_tolerance_the_error_stays(run, found, tmp_path):
+  shutil.copytree(run, tmp_path / 'other')
   other = guarantee.of_run(tmp_path / 'other', tolerance=0.0)
   assert other.description.length.bits >= found.description.length.bits
 
@@ -101,12 +90,12 @@ def test_without_tolerance_the_error_stays(s_fc, found, tmp_path):
 @pytest.mark.parametrize(
   ('ending', 'message'),
   [
-    ('.partial', 'is not written: it would be another net'),
+    ('.partial', 'is not written: it would hold another net'),
     (guarantee.FILE, 'does not predict what its net does'),
   ],
 )
 @pytest.mark.usefixtures('found')
-def test_a_wrong_net_in_the_file_is_noticed(s_fc, ending, message, monkeypatch):
+def test_a_wrong_net_in_the_file_is_noticed(run, ending, message, monkeypatch):
   load = file.load
 
   def other(path, skeleton):
@@ -114,15 +103,15 @@ def test_a_wrong_net_in_the_file_is_noticed(s_fc, ending, message, monkeypatch):
     return jax.tree.map(lambda x: sign * x, load(path, skeleton))
 
   monkeypatch.setattr(file, 'load', other)
-  content = (s_fc / guarantee.FILE).read_bytes()
+  content = (run / guarantee.FILE).read_bytes()
   with pytest.raises(RuntimeError, match=message):
-    guarantee.of_run(s_fc)
-  assert (s_fc / guarantee.FILE).read_bytes() == content
+    guarantee.of_run(run)
+  assert (run / guarantee.FILE).read_bytes() == content
 
 
-def test_command_line(s_fc, found, tmp_path, capsys):
-  shutil.copytree(s_fc, tmp_path / 'again')
-  argv = [str(s_fc), str(tmp_path / 'again'), '--delta=0.01']
+def test_command_line(run, found, tmp_path, capsys):
+  shutil.copytree(run, tmp_path / 'again')
+  argv = [str(run), str(tmp_path / 'again'), '--delta=0.01']
   argv += [f'--out={tmp_path}', f'--csv={tmp_path / "bounds.csv"}']
   assert cli.main(argv) == 0
   out = capsys.readouterr().out.splitlines()
@@ -130,12 +119,12 @@ def test_command_line(s_fc, found, tmp_path, capsys):
   assert '(again)' in out[1]
   # 640 images are few.
   for line in out[-2:]:
-    assert line.startswith('Theorem 2 says nothing of S-FC β-LASSO')
+    assert line.startswith('Theorem 2 says nothing of S-LOCAL β-LASSO')
   for name in ('bounds.png', 'bounds.pdf', 'bounds.txt'):
     assert (tmp_path / name).stat().st_size > 200
   caption = ' '.join((tmp_path / 'bounds.txt').read_text('utf-8').split())
   assert 'probability 0.99 by itself' in caption
-  assert f'Drawn by: python -m lconv_jax.mdl {s_fc} ' in caption
+  assert f'Drawn by: python -m lconv_jax.mdl {run} ' in caption
   with open(tmp_path / 'bounds.csv', encoding='utf-8') as f:
     first, second = csv.DictReader(f)
   bits = found.description.by_code
@@ -158,16 +147,16 @@ def fails(capsys, *argv):
   return message
 
 
-def test_bad_input_is_one_sentence(s_fc, tmp_path, capsys):
+def test_bad_input_is_one_sentence(run, tmp_path, capsys):
   assert 'not a run folder' in fails(capsys, tmp_path)
-  assert 'delta=1.0' in fails(capsys, s_fc, '--delta=1')
-  assert 'tolerance=-0.5' in fails(capsys, s_fc, '--tolerance=-0.5')
+  assert 'delta=1.0' in fails(capsys, run, '--delta=1')
+  assert 'tolerance=-0.5' in fails(capsys, run, '--tolerance=-0.5')
   begun = tmp_path / 'begun'
   begun.mkdir()
-  shutil.copy(s_fc / 'config.json', begun)
+  shutil.copy(run / 'config.json', begun)
   assert 'no checkpoint' in fails(capsys, begun)
   other = tmp_path / 'other'
-  shutil.copytree(s_fc, other)
+  shutil.copytree(run, other)
   config = json.loads((other / 'config.json').read_text())
   config['model']['base_channels'] = 2
   (other / 'config.json').write_text(json.dumps(config))
@@ -179,7 +168,7 @@ def test_bad_input_is_one_sentence(s_fc, tmp_path, capsys):
   assert 'is not a folder' in fails(capsys, other, nowhere)
 
 
-def test_a_net_that_diverged_is_refused(s_fc, monkeypatch):
+def test_a_net_that_diverged_is_refused(run, monkeypatch):
   from_run = classifier.from_run
 
   def with_nan(*args):
@@ -189,7 +178,7 @@ def test_a_net_that_diverged_is_refused(s_fc, monkeypatch):
 
   monkeypatch.setattr(classifier, 'from_run', with_nan)
   with pytest.raises(errors.UsageError, match='NaN or infinite'):
-    guarantee.of_run(s_fc)
+    guarantee.of_run(run)
 
 
 def test_the_last_line_says_no_more_than_is_known(found):
@@ -208,8 +197,8 @@ def test_the_last_line_says_no_more_than_is_known(found):
   assert '1 - 1e-09' in line(0.25, 0.3, 1e-9)
 
 
-def test_a_damaged_config_is_one_sentence(s_fc, tmp_path, capsys):
-  shutil.copytree(s_fc, tmp_path / 'run')
+def test_a_damaged_config_is_one_sentence(run, tmp_path, capsys):
+  shutil.copytree(run, tmp_path / 'run')
   path = tmp_path / 'run' / 'config.json'
   whole = json.loads(path.read_text())
   for section, field, value in [
@@ -226,7 +215,7 @@ def test_a_damaged_config_is_one_sentence(s_fc, tmp_path, capsys):
     assert 'config.json is damaged' in fails(capsys, tmp_path / 'run')
 
 
-def test_a_folder_that_cannot_be_written_keeps_what_it_has(s_fc, tmp_path):
+def test_a_folder_that_cannot_be_written_keeps_what_it_has(run, tmp_path):
   path = tmp_path / 'nowhere' / 'net.lconv'
   with pytest.raises(errors.UsageError, match='cannot be written'):
     file.save(path, {'w': np.float32([1])}, 9)

@@ -49,7 +49,7 @@ def forward(module):
   ('source', 'target'),
   list(itertools.combinations_with_replacement(KINDS, 2)),
 )
-@pytest.mark.parametrize(('family', 'alpha'), [('s', 1), ('s', 3), ('d', 2)])
+@pytest.mark.parametrize(('family', 'alpha'), [('s', 3), ('d', 2)])
 def test_an_embedded_net_gives_the_same_logits(family, source, target, alpha):
   source = build(family, source, base_channels=alpha)
   target = build(family, target, base_channels=alpha)
@@ -82,7 +82,7 @@ def test_gradients_flow_to_the_zeros_as_well():
     )
     return (y**2).sum()
 
-  grad = jax.grad(loss)(net['params'])['conv1']['kernel']
+  grad = jax.jit(jax.grad(loss))(net['params'])['conv1']['kernel']
   assert (net['params']['conv1']['kernel'] == 0).any()
   assert (np.asarray(grad) != 0).all()
 

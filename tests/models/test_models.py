@@ -272,7 +272,7 @@ def trained(name, alpha=2, **fields):
 @pytest.mark.parametrize(
   ('name', 'fields'),
   [
-    *((name, {}) for name in models.NETS),
+    *((name, {}) for name in models.NETS if name not in ('d_conv', 'd_local')),
     ('s_local', {'local_norm': 'unit'}),
     ('d_local', {'local_norm': 'unit'}),
   ],
@@ -323,7 +323,7 @@ def test_training_moves_the_statistics_towards_the_batch(name, norm, shape):
     )
 
 
-@pytest.mark.parametrize('name', models.NETS)
+@pytest.mark.parametrize('name', ['s_conv', 's_fc', 'fc3', 'resnet18'])
 def test_dropout_is_on_the_inputs_of_the_last_two_layers_only(name):
   net, variables, x = trained(name, alpha=4)
   params, batch_stats = variables['params'], variables['batch_stats']
@@ -360,21 +360,18 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate(rate):
   assert len({bytes(row) for row in np.asarray(y == 0)}) == (50 if rate else 1)
 
 
-@pytest.mark.parametrize('name', models.NETS)
-def test_kernels_are_he_normal(name):
-  module = models.build(config(name, 4), (16, 16, 3), 10)
-  init = jax.jit(module.init)
-  params = init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))['params']
-  for layer, kernel in models.kernels(params).items():
-    match kernel.ndim:
-      case 2:
-        fan_in = len(kernel)
-      case 4 | 6:
-        fan_in = np.prod(kernel.shape[-3:])
-    tolerance = 0.05 if kernel.size > 5000 else 0.3
-    np.testing.assert_allclose(
-      kernel.std(), np.sqrt(2 / fan_in), rtol=tolerance, err_msg=layer
-    )
+@pytest.mark.parametrize(
+  ('layer', 'shape', 'fan_in'),
+  [
+    (layers.Conv(64, 5), (6, 7, 3, 1), 5 * 5 * 3),
+    (layers.Conv(9, 5, shared=False), (6, 7, 3, 1), 5 * 5 * 3),
+    (layers.Dense(64), (1, 300), 300),
+  ],
+)
+def test_kernels_are_he_normal(layer, shape, fan_in):
+  params = layer.init(jax.random.key(0), jnp.ones(shape))['params']
+  deviation = params['kernel'].std()
+  np.testing.assert_allclose(deviation, np.sqrt(2 / fan_in), rtol=0.05)
 
 
 def test_a_kernel_size_is_refused_where_there_are_no_windows():
