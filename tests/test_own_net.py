@@ -2,6 +2,8 @@
 
 import csv
 import importlib
+import pathlib
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -201,3 +203,14 @@ def test_parts_that_nothing_would_find_are_refused(monkeypatch):
   monkeypatch.setitem(models.NETS, 'wrong', architecture('fc', Wrong))
   with pytest.raises(errors.UsageError, match=r'described \(before, part\)'):
     models.describe(config('wrong').model, SHAPE, 2)
+
+
+def test_no_name_of_a_layer_or_a_net_is_taken_apart():
+  apart = re.compile(
+    r"(startswith|endswith|removesuffix)\(\(?'_?(conv|local|fc|bn)|_bn\b.*in "
+    r"|name\.(r?split|r?partition)\('[_-]|'_?(conv|local|fc)' in \w*name"
+  )
+  package = pathlib.Path(models.__file__).parents[1]
+  for path in package.rglob('*.py'):
+    for line in path.read_text(encoding='utf-8').splitlines():
+      assert not apart.search(line), f'{path}: {line}'
