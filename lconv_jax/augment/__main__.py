@@ -8,10 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lconv_jax import augment, errors, report
+from lconv_jax import augment, command, data, errors, report
 from lconv_jax.augment import affine, policy
-from lconv_jax.data import dataset as data
-from lconv_jax.data import nlgp
 
 _UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
 _NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')
@@ -45,29 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--columns', type=errors.positive, default=8, help='images'
   )
   parser.add_argument('--seed', type=int, default=0)
-  args = parser.parse_args(argv)
-  if not args.show:
-    parser.print_help()
-    return 0
+  return command.run(
+    parser, lambda args: _show(args) if args.show else parser.print_help(), argv
+  )
+
+
+def _show(args: argparse.Namespace) -> None:
+  name, cutout = policy.published(args.data)
+  name = args.policy or name
+  cutout = cutout if args.cutout < 0 else args.cutout
+  whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
+  images = _images(args.data, args.dir, args.columns)
+  rows, labels = sheet(whole, images, args.rows, args.seed)
   try:
-    name, cutout = policy.published(args.data)
-    name = args.policy or name
-    cutout = cutout if args.cutout < 0 else args.cutout
-    whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
-    images = _images(args.data, args.dir, args.columns)
-    rows, labels = sheet(whole, images, args.rows, args.seed)
     fig = report.draw_contact_sheet(rows, labels)
-    print(*report.save(fig, args.out), sep='\n')
-  except errors.UsageError as e:
-    print(e, file=sys.stderr)
-    return 1
+    print(*report.save(fig, args.out), sep='
+')
   except OSError as e:
-    print(
-      f'--out={args.out} cannot be written ({e.strerror}).', file=sys.stderr
-    )
-    return 1
+    raise errors.UsageError(
+      f'--out={args.out} cannot be written ({e.strerror}); choose another.'
+    ) from e
   print(f'{args.data}, policy {name}; then crop, flip, cutout.')
-  return 0
 
 
 def sheet(
@@ -127,7 +123,7 @@ def _label(
 
 def _images(name: str, folder: str, count: int) -> np.ndarray:
   if name == 'nlgp':
-    return nlgp.draw(count, xi=(1.5, 3.0), channels=3)[0]
+    return data.nlgp.draw(count, xi=(1.5, 3.0), channels=3)[0]
   return data.read(name, folder)[1].images[:count]
 
 

@@ -6,32 +6,30 @@ python -m lconv_jax.mdl runs/sgd runs/beta_lasso --out figures
 import argparse
 import math
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import errors, report, runs
+from lconv_jax import command, report, runs
 from lconv_jax.mdl import code, guarantee
 
 _NOTE = """\
-described: weights, biases, and by what pixels are normalised. coarse: after
-pruning, with k distinct values of b bits. {codes}: bits by
-each code; the shortest is in {file}. bound: on the error of the coarse net,
-theorem 2 as stated and, tighter, in nats. Each holds with probability
+described: number of weights and biases, with the moments of the pixels.
+coarse: after pruning, with k distinct values of b bits. {codes}: bits
+in each code; the shortest is in {file}. bound: on the error of the coarse net,
+theorem 2 as stated and, tighter, in nats. Each bound holds with probability
 1 - {delta:g} by itself, for an architecture that was chosen before the data
 were seen: to choose one of R architectures by their bounds, divide delta by R.
-It is vacuous where, in nats, guessing is as good."""
+A bound is vacuous if, in nats, guessing is as good."""
 _CAPTION = (
   'Bounds of theorem 2 on the error of nets that were pruned, quantised and '
-  'written in few bits, against their error on the test images. Each holds '
-  'with probability {confidence:g} by itself. Symbols: in nats; bars: as '
+  'written in few bits, against their error on the test images. Each bound '
+  'holds with probability {confidence:g} by itself. Symbols: in nats; bars: as '
   'stated. Dashed: a bound equal to the error. Grey: guessing is as good.'
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line and returns its exit status."""
-  argv = list(sys.argv[1:] if argv is None else argv)
   parser = argparse.ArgumentParser(
     prog='python -m lconv_jax.mdl', description=__doc__.splitlines()[0]
   )
@@ -50,17 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   parser.add_argument('--out', help="the figure's folder; default: no figure")
   parser.add_argument('--csv', help='write the table with all columns')
-  args = parser.parse_args(argv)
-  command = shlex.join(['python', '-m', 'lconv_jax.mdl', *argv])
-  try:
-    _print(args, command)
-  except (errors.UsageError, OSError) as e:
-    print(f'error: {errors.one_line(e)}', file=sys.stderr)
-    return 2
-  return 0
+  return command.run(parser, _print, argv)
 
 
-def _print(args: argparse.Namespace, command: str) -> None:
+def _print(args: argparse.Namespace) -> None:
   read = [runs.read(path) for path in args.runs]
   labels, found = report.labels(read), []
   for label, run in zip(labels, read, strict=True):
@@ -73,7 +64,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
     )
     found.append(g)
   rows = [
-    # With what the run itself says of where it comes from.
+    # With the run's own columns, which say where it comes from.
     {**_row(g), **report.row(run), 'method': label}
     for label, g, run in zip(labels, found, read, strict=True)
   ]
@@ -88,7 +79,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
     print(f'wrote {args.csv}')
   if args.out:
     about = _CAPTION.format(confidence=1 - args.delta)
-    caption = report.caption((about,), read, report.Request(command))
+    caption = report.caption((about,), read, report.Request(args.command))
     for path in _draw(labels, found, pathlib.Path(args.out), caption):
       print(f'wrote {path}')
   for label, g in zip(labels, found, strict=True):
@@ -98,7 +89,7 @@ def _print(args: argparse.Namespace, command: str) -> None:
 def _row(g: guarantee.Guarantee) -> report.Row:
   length, bound = g.description.length, g.bound
   return {
-    'method': None,  # comes first
+    'method': None,  # the first column
     'described': length.n,
     'coarse non-zero': length.nnz,
     'k': length.k,
@@ -149,7 +140,7 @@ def _guarantee(label: str, g: guarantee.Guarantee, delta: float) -> str:
 
 
 def _percent(bound: float) -> str:
-  """Returns an upper bound, hence rounded upwards."""
+  """Returns an upper bound in per cent, rounded upwards."""
   return f'{math.ceil(1000 * bound) / 10:.1f}%'
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Integer, UInt8
 
-from lconv_jax import models, runs
-from lconv_jax.data import dataset as data
+from lconv_jax import data, models, runs
 from lconv_jax.models import fold
 
 _BATCH = 1000  # images

@@ -3,7 +3,7 @@
 import csv
 import io
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import rich.console
 import rich.table
@@ -78,7 +78,7 @@ def text(rows: Sequence[Row], columns: Sequence[str] = _SHOWN) -> str:
 def aligned(
   lines: Sequence[Sequence[str]],
   title: str | None = None,
-  left: int = 1,
+  left: Collection[int] = (0,),
   widths: Sequence[int] = (),
 ) -> str:
   """Returns cells in columns for a terminal, however wide that is.
@@ -86,7 +86,7 @@ def aligned(
   Args:
     lines: the header, then rows of as many cells.
     title: stands above; None: nothing does.
-    left: how many columns begin with text on the left; numbers stand right.
+    left: columns of text, which stand left; numbers stand right.
     widths: the least width of the first columns, in letters.
   """
   header, *rows = lines
@@ -96,7 +96,7 @@ def aligned(
   )  # fmt: skip
   least = [*widths, *[None] * len(header)]
   for i, name in enumerate(header):
-    justify = 'left' if i < left else 'right'
+    justify = 'left' if i in left else 'right'
     made.add_column(name, justify=justify, min_width=least[i], no_wrap=True)
   for cells in rows:
     made.add_row(*cells)

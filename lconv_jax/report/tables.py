@@ -108,7 +108,7 @@ def draw(
     experiments.all_runs(ours),
     [words] if missing else [],
     '\n\n'.join(
-      table.aligned(page, title, _LEFT) for title, page in pages.items()
+      table.aligned(page, title, range(_LEFT)) for title, page in pages.items()
     )
     + '\n',
   )

@@ -18,9 +18,9 @@ def test_the_command_writes_a_sheet(tmp_path, capsys):
 
 
 def test_what_is_wrong_is_said_in_a_sentence(capsys):
-  assert show.main(['--show', '--data=nlgp', '--policy=fa_reduced']) == 1
+  assert show.main(['--show', '--data=nlgp', '--policy=fa_reduced']) == 2
   assert 'Did you mean' in capsys.readouterr().err
-  assert show.main(['--show', '--data=nlgp', '--out=/proc/x/y.png']) == 1
+  assert show.main(['--show', '--data=nlgp', '--out=/proc/x/y.png']) == 2
   assert 'cannot be written' in capsys.readouterr().err
   with pytest.raises(SystemExit):
     show.main(['--show', '--rows=0'])
