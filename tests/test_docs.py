@@ -33,7 +33,7 @@ HEADING = re.compile(r'^#+ (.+)$', re.MULTILINE)
 # In inline code: a file of this repository; in a command: a module; a name.
 PATH = re.compile(
   r'(?<![\w./~])'
-  r'(?:lconv_jax|tests|configs|launch|benchmarks|examples|notebooks|docs|results)'
+  r'(?:lconv_jax|configs|launch|benchmarks|results|examples|notebooks|docs|tests)'
   r'/[\w./-]+'
 )
 MODULE = re.compile(r'-m ((?:lconv_jax|launch|benchmarks)(?:\.\w+)*)')
@@ -43,9 +43,10 @@ GRID = re.compile(
   r'launch\.(?:local|slurm|caliban|tpu_vm) ([a-z]\w*(?::\w+)?)[\s`]'
 )
 # Rooms whose names are not sections of a config, too.
-ROOMS = 'augment|conv|lasso|locality|mdl|models|report|runs'
+ROOMS = 'augment', 'locality', 'mdl', 'models', 'report', 'runs'
+TOPS = '|'.join(('lconv_jax', 'launch', 'benchmarks', *ROOMS))
 NAME = re.compile(
-  rf'(?<![\w./])(lconv_jax|launch|benchmarks|{ROOMS})(?!\.json)((?:\.[A-Za-z]\w*)+)'
+  rf'(?<![\w./])({TOPS})(?!\.(?:json|py)\b)((?:\.[A-Za-z]\w*)+)'
 )
 
 
