@@ -57,8 +57,7 @@ def _show(args: argparse.Namespace) -> None:
   rows, labels = sheet(whole, images, args.rows, args.seed)
   try:
     fig = report.draw_contact_sheet(rows, labels)
-    print(*report.save(fig, args.out), sep='
-')
+    print(*report.save(fig, args.out), sep='\n')
   except OSError as e:
     raise errors.UsageError(
       f'--out={args.out} cannot be written ({e.strerror}); choose another.'
