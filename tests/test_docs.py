@@ -46,7 +46,7 @@ GRID = re.compile(
 ROOMS = 'augment', 'locality', 'mdl', 'models', 'report', 'runs'
 TOPS = '|'.join(('lconv_jax', 'launch', 'benchmarks', *ROOMS))
 NAME = re.compile(
-  rf'(?<![\w./])({TOPS})(?!\.(?:json|py)\b)((?:\.[A-Za-z]\w*)+)'
+  rf'(?<![\w./])({TOPS})(?!\.(?:json|py)\b)((?:\.\w+)+)'
 )
 
 
