@@ -70,40 +70,16 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # absl's default is chattier
   if not FLAGS.workdir:
     sys.exit('error: --workdir is empty; name the folder of the run.')
+  if not FLAGS.grid and (FLAGS.seeds or FLAGS.at_once):
+    sys.exit('error: --seeds and --at_once are for --grid.')
   workdir = pathlib.Path(FLAGS.workdir).expanduser()
-  from lconv_jax import runs  # slow for --help, as what follows
+  from lconv_jax import runs  # slow for --help
 
   try:
-    if FLAGS.distributed:
-      faulthandler.disable()  # else a page follows JAX's word on who has died
-      runs.hosts.start(
-        FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
-      )
-    from lconv_jax import train
-    from lconv_jax.data import cache
-
-    if jax.config.jax_compilation_cache_dir is None:  # else the user's own
-      folder = str(cache.cache_dir() / 'xla')
-      jax.config.update('jax_compilation_cache_dir', folder)
-      # By default, programs that compile in less than a second are not kept.
-      jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-    if FLAGS.grid:
-      _train_grid(workdir)
-      return
-    if FLAGS.seeds or FLAGS.at_once:
-      sys.exit('error: --seeds and --at_once are for --grid.')
-    train.train_and_evaluate(FLAGS.config, workdir)
-    draws = FLAGS.config.train.epochs and jax.process_index() == 0
-    if draws and not (workdir / 'curves.png').exists():
-      # Not before: matplotlib would keep the first step waiting.
-      from lconv_jax import report, runs
-
-      print(
-        *report.draw([runs.read(workdir)], workdir, report.Request()), sep='\n'
-      )
+    _train(workdir)
   except errors.UsageError as e:
     sys.exit(f'error: {e}')
-  except runs.interrupt.Interrupted as e:
+  except runs.Interrupted as e:
     print(e, flush=True)
     sys.exit(128 + e.received)
   except KeyboardInterrupt as e:  # before the first step, or a second time
@@ -111,32 +87,52 @@ def main(argv: list[str]) -> None:
       runs.hosts.leave(e, workdir)
     sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
   except Exception as e:
-    full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
-    if full:
-      print(
-        f'error: {e}; make room and repeat the command: it continues.',
-        file=sys.stderr,
-        flush=True,
-      )
     if FLAGS.distributed:
       runs.hosts.leave(e, workdir)
-    if full:
-      sys.exit(1)
+    if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
+      sys.exit(f'error: {e}; make room and repeat the command: it continues.')
     raise
 
 
-def _train_grid(root: pathlib.Path) -> None:
-  from launch import together
+def _train(workdir: pathlib.Path) -> None:
+  from lconv_jax import runs
 
-  together.train_grid(
-    FLAGS.config,
-    FLAGS.grid,
-    config_file=_value_of('--config', sys.argv),
-    overrides=_overrides(sys.argv),
-    seeds=FLAGS.seeds,
-    root=root,
-    at_once=FLAGS.at_once,
-  )
+  if FLAGS.distributed:
+    faulthandler.disable()  # else a page follows JAX's word on who has died
+    runs.hosts.start(
+      FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
+    )
+  from lconv_jax import train
+  from lconv_jax.data import cache
+
+  if jax.config.jax_compilation_cache_dir is None:  # else the user's own
+    folder = str(cache.cache_dir() / 'xla')
+    jax.config.update('jax_compilation_cache_dir', folder)
+    # By default, programs that compile in less than a second are not kept.
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+  if FLAGS.grid:
+    from launch import together
+
+    together.train_grid(
+      FLAGS.config,
+      FLAGS.grid,
+      config_file=_value_of('--config', sys.argv),
+      overrides=_overrides(sys.argv),
+      seeds=FLAGS.seeds,
+      root=workdir,
+      at_once=FLAGS.at_once,
+    )
+    return
+
+  def draw(event: runs.Event) -> None:
+    if event.finished and not (workdir / 'curves.png').exists():
+      # Not before: matplotlib would keep the first step waiting.
+      from lconv_jax import report
+
+      drawn = report.draw([runs.read(workdir)], workdir, report.Request())
+      print(*drawn, sep='\n')
+
+  train.train_and_evaluate(FLAGS.config, workdir, callbacks=[draw])
 
 
 def parse(argv: list[str]) -> list[str]:

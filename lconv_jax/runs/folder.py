@@ -1,27 +1,23 @@
 """The run folder: config.json, metrics.jsonl, checkpoints/, done.json."""
 
 import contextlib
-import fcntl
-import importlib.metadata
 import json
-import os
 import pathlib
-import platform
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import jax
 import ml_collections
 from flax import traverse_util
+from jaxtyping import PyTree
 
 from lconv_jax import errors
-from lconv_jax.runs import checkpoint, interrupt, record
-from lconv_jax.runs.record import done, read_json
+from lconv_jax.runs import checkpoint, hosts, interrupt, lock, metrics, record
+from lconv_jax.runs.environment import environment
+from lconv_jax.runs.files import read_json, write_json
+from lconv_jax.runs.record import done
 
 LOCK = '.lock'
+_SOURCE = 'init_from.json'
 ERROR = 'error.txt'  # why a run stopped that did not reach its end
 # These may change when a run is continued: they do not change its results.
 FREE = (
@@ -47,167 +43,252 @@ FREE_IN_EVALUATION = (
 )
 
 
-@contextlib.contextmanager
-def open_folder(
-  workdir: str | pathlib.Path, config: ml_collections.ConfigDict
-) -> Iterator[pathlib.Path]:
-  """Creates or reopens a run folder and keeps other processes out of it.
+class Event(NamedTuple):
+  """News of a run, for callbacks: an evaluation, or the end."""
 
-  Args:
-    workdir: the folder.
-    config: must agree with the folder's own, if it has one.
+  path: pathlib.Path  # the run folder
+  row: Mapping[str, Any]  # metrics: of the evaluation; at the end, of the best
+  finished: bool  # whether this is the end
 
-  Yields:
-    The folder's path.
 
-  Raises:
-    UsageError: the folder holds a run of another config, cannot be written, or
-      another process is training in it; or there is no run to evaluate.
+class Folder:
+  """Folder of a run that is trained or evaluated.
+
+  Where several processes train a run, all of them call the same methods in the
+  same order: the first one reads and writes, the others get what it has read,
+  and an error of one stops all.
   """
-  folder = pathlib.Path(workdir).expanduser().absolute()
-  if config.train.epochs == 0 and not _begun(folder):
-    raise errors.UsageError(
-      f'config.train.epochs=0 evaluates a run, but {folder} holds none.'
-    )
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / LOCK).open('a')
-  except OSError as e:
-    raise errors.UsageError(
-      f'--workdir={workdir} cannot be written ({e.strerror}); choose another.'
-    ) from e
-  with lock:
+
+  def __init__(
+    self,
+    workdir: str | pathlib.Path,
+    config: ml_collections.ConfigDict,
+    callbacks: Sequence[Callable[[Event], None]] = (),
+  ) -> None:
+    """Touches nothing yet.
+
+    Args:
+      workdir: the folder, which need not exist.
+      config: must agree with the folder's own, if it has one.
+      callbacks: called with each `Event`, by the first process.
+    """
+    self.path = pathlib.Path(workdir).expanduser().absolute()
+    self.config = config
+    self.best_row: dict[str, Any] = {}  # metrics of the best net so far
+    self.error: Exception | None = None  # why the run does not go on
+    self._callbacks = callbacks
+    self._files: contextlib.ExitStack | None = None  # while it is open
+    self._checkpoints: checkpoint.Checkpoints | None = None
+    self._writer: metrics.Writer | None = None
+
+  @property
+  def rows(self) -> list[dict[str, Any]]:
+    """Metrics written so far, as the first process knows them."""
+    return self._writer.rows if self._writer else []
+
+  def is_better(self, row: dict[str, Any]) -> bool:
+    """Returns whether no evaluation before was better.
+
+    Without a validation part the latest net is the best: nothing may be chosen
+    by its test accuracy.
+    """
+    score = 'validation/accuracy'
+    return row.get(score, 0.0) >= self.best_row.get(score, 0.0)
+
+  @contextlib.contextmanager
+  def open(self) -> Iterator[None]:
+    """Keeps other processes out of the folder, and notes why this run stops.
+
+    Raises:
+      UsageError: the folder holds a run of another config, cannot be written,
+        or another process is training in it; or there is no run to evaluate.
+    """
     try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      with contextlib.ExitStack() as self._files:
+        self._open()
+        try:
+          yield
+        except Exception as e:
+          known = self.error or done(self.path)
+          if not (known or isinstance(e, interrupt.Interrupted)):
+            self.fail(e)
+          raise
+    finally:
+      self._files = self._checkpoints = self._writer = None
+
+  @hosts.in_first
+  def _open(self) -> None:
+    if self.config.train.epochs == 0 and not checkpoint.exists(self.path):
+      raise errors.UsageError(
+        f'config.train.epochs=0 evaluates a run, but {self.path} holds no '
+        'checkpoint.'
+      )
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      self._files.enter_context(lock.locked(self.path / LOCK))
     except BlockingIOError as e:
       raise errors.UsageError(
-        f'Another process is training in {folder}; wait for it, or choose '
+        f'Another process is training in {self.path}; wait for it, or choose '
         'another --workdir.'
       ) from e
-    lock.truncate(0)  # for whoever asks whether the run goes on
-    lock.write(f'{platform.node()} {os.getpid()}')
-    lock.flush()
-    agree(folder, config)
-    (folder / ERROR).unlink(missing_ok=True)
+    except OSError as e:
+      raise errors.UsageError(
+        f'--workdir={self.path} cannot be written ({e.strerror}); choose '
+        'another.'
+      ) from e
+    if _begun(self.path):
+      self._compare()
+    else:
+      config = {**self.config.to_dict(), 'environment': environment()}
+      write_json(self.path / 'config.json', config)
+    (self.path / ERROR).unlink(missing_ok=True)
+    self._checkpoints = checkpoint.Checkpoints(self.path)
+    self._files.callback(self._checkpoints.close)
+
+  def _compare(self) -> None:
+    """Raises a UsageError if the folder's run has another config."""
+    old = read_json(self.path / 'config.json')
+    if old is None:
+      raise errors.UsageError(
+        f'{self.path} holds a run whose config.json is missing or damaged; put '
+        'it back, or choose another --workdir.'
+      )
+    new = json.loads(json.dumps(self.config.to_dict()))
+    before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
+    free = FREE if self.config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
+    before = {**record.YOUNGER, **before}
+    differ = [
+      f'{k}={before[k]!r}, now {now.get(k)!r}'
+      for k in sorted(before)
+      if before[k] != now.get(k) and not k.startswith(('environment.', *free))
+    ]
+    if differ:
+      raise errors.UsageError(
+        f'{self.path} holds a run of another config ({"; ".join(differ)}): '
+        'choose another --workdir, or repeat its settings to continue it.'
+      )
+
+  @hosts.in_first
+  def done(self) -> dict[str, Any] | None:
+    """Returns the final numbers of a finished run, None before its end.
+
+    Raises:
+      UsageError: the folder holds a finished run of another config.
+    """
+    found = done(self.path)
+    if found:
+      self._compare()
+    return found
+
+  def restore(
+    self, state: PyTree, best: PyTree
+  ) -> checkpoint.Checkpoint | None:
+    """Returns the newest checkpoint that can be read; None where none is.
+
+    Args:
+      state: shapes and dtypes of what to restore.
+      best: shapes and dtypes of params and batch_stats.
+
+    Raises:
+      UsageError: the checkpoint belongs to another architecture, or none of the
+        checkpoints can be read.
+    """
+    self.best_row = {}
+
+    def read() -> tuple[PyTree, PyTree]:
+      *trees, self.best_row = self._checkpoints.restore(state, best)
+      return tuple(trees)
+
+    if not hosts.in_first(checkpoint.exists)(self.path):
+      return None
+    trees = hosts.arrays_in_first(read, like=(state, best))
+    self.best_row = hosts.from_first(self.best_row)
+    return checkpoint.Checkpoint(*trees, self.best_row)
+
+  @hosts.in_first
+  def begin(self, step: int) -> None:
+    """Opens the metrics of a run that trains on from `step`."""
+    self._writer = metrics.Writer(self.path, step)
+    self._files.callback(self._writer.close)
+
+  @hosts.in_first
+  def write(self, row: dict[str, Any]) -> None:
+    """Writes the metrics of an evaluation, and calls the callbacks."""
+    self._writer.write(row)
+    self._call(Event(self.path, row, finished=False))
+
+  @hosts.in_first
+  def save(self, step: int, state: PyTree, best: PyTree) -> None:
+    """Saves a checkpoint, unless that step is saved already.
+
+    Raises:
+      UsageError: the disk is full, or the like.
+    """
+    content = checkpoint.Checkpoint(state, best, self.best_row)
+    self._checkpoints.save(step, content)
+
+  @hosts.in_first
+  def note_source(self, source: str) -> None:
+    """Notes the run with whose net this one begins; `finish` repeats it."""
+    run = record.read(pathlib.Path(source).expanduser().absolute())
+    best = run.done['best'] if run.done else {}
+    content = {
+      'run': str(run.path),
+      'finished': bool(run.done),
+      'epoch': best.get('epoch'),
+      'test/accuracy': best.get('test/accuracy'),
+      'commit': run.environment.get('commit'),
+    }
+    write_json(self.path / _SOURCE, content)
+
+  @hosts.in_first
+  def finish(self, result: dict[str, Any]) -> None:
+    """Writes the final numbers."""
+    if source := read_json(self.path / _SOURCE):
+      result = {**result, 'init_from': source}
+    write_json(self.path / 'done.json', result)
+
+  @hosts.in_first
+  def tell_the_end(self, best: dict[str, Any]) -> None:
+    """Calls the callbacks of a finished run."""
+    self._call(Event(self.path, best, finished=True))
+
+  def _call(self, event: Event) -> None:
+    for callback in self._callbacks:
+      callback(event)
+
+  def fail(self, error: Exception) -> None:
+    """Notes why the run does not go on, in error.txt as well.
+
+    A folder that is not open, because it is somebody else's, stays as it is.
+    """
+    self.error = error
+    strange = not self._files and (_begun(self.path) or in_use(self.path))
+    if hosts.is_first() and not strange:
+      with contextlib.suppress(OSError):  # as the disk may be what is full
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = f'{errors.one_line(error) or type(error).__name__}\n'
+        (self.path / ERROR).write_text(text, encoding='utf-8')
+
+  @contextlib.contextmanager
+  def failing_alone(self) -> Iterator[None]:
+    """Notes a UsageError as this run's, and lets other runs go on."""
     try:
-      yield folder
-    except Exception as e:
-      known = (folder / ERROR).exists() or done(folder)
-      if not (isinstance(e, interrupt.Interrupted) or known):
-        write_error(folder, e)
-      raise
-    finally:
-      with contextlib.suppress(OSError):
-        lock.truncate(0)
+      yield
+    except errors.UsageError as e:
+      self.fail(e)
 
 
 def in_use(folder: pathlib.Path) -> bool:
-  """Returns whether a process has opened a run folder.
-
-  One that was killed on another machine counts as alive.
-  """
-  try:
-    host, pid = (folder / LOCK).read_text(encoding='utf-8').split()
-    if host == platform.node():
-      os.kill(int(pid), 0)  # asks only
-  except PermissionError:  # alive, of another user
-    return True
-  except (OSError, ValueError):
-    return False
-  return True
-
-
-def write_error(folder: pathlib.Path, error: Exception) -> None:
-  """Leaves word in a run folder of why the run has stopped."""
-  with contextlib.suppress(OSError):  # as the disk may be what is full
-    text = f'{errors.one_line(error) or type(error).__name__}\n'
-    (folder / ERROR).write_text(text, encoding='utf-8')
-
-
-def agree(folder: pathlib.Path, config: ml_collections.ConfigDict) -> None:
-  """Writes a new run's config; compares it with that of one that has begun.
-
-  Raises:
-    UsageError: the folder holds a run of another config.
-  """
-  path = folder / 'config.json'
-  new = json.loads(json.dumps(config.to_dict()))
-  old = read_json(path)
-  if not _begun(folder):
-    write_json(path, {**new, 'environment': environment()})
-    return
-  if old is None:
-    raise errors.UsageError(
-      f'{folder} holds a run whose config.json is missing or damaged; put it '
-      'back, or choose another --workdir.'
-    )
-  before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
-  free = FREE if config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
-  before = {**record.YOUNGER, **before}
-  differ = [
-    f'{k}={before[k]!r}, now {now.get(k)!r}'
-    for k in sorted(before)
-    if before[k] != now.get(k) and not k.startswith(('environment.', *free))
-  ]
-  if differ:
-    raise errors.UsageError(
-      f'{folder} holds a run of another config ({"; ".join(differ)}): choose '
-      'another --workdir, or repeat its settings to continue it.'
-    )
-
-
-def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-  """Writes a JSON file that is there whole or not at all."""
-  partial = path.with_suffix('.partial')
-  with partial.open('w', encoding='utf-8') as f:
-    f.write(json.dumps(content, indent=2) + '\n')
-    f.flush()
-    os.fsync(f.fileno())  # or a power cut may leave an empty file
-  os.replace(partial, path)
-
-
-def environment() -> dict[str, Any]:
-  """Returns what a figure needs beside it: command, commit, machine."""
-  packages = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
-  return {
-    'command': shlex.join(['python', *sys.argv]),
-    'commit': _commit(),
-    'device': jax.devices()[0].device_kind,
-    'devices': jax.device_count(),
-    'cpu': _cpu(),
-    'cpus': os.cpu_count(),
-    'python': platform.python_version(),
-    **{name: importlib.metadata.version(name) for name in packages},
-  }
+  """Returns whether a process has opened a run folder."""
+  return lock.held(folder / LOCK)
 
 
 def _begun(folder: pathlib.Path) -> bool:
   """Returns whether there is anything that another config would spoil."""
-  rows = folder / 'metrics.jsonl'
+  rows = folder / metrics.FILE
   return (
     checkpoint.exists(folder)
     or (folder / 'done.json').exists()
     or (rows.exists() and rows.stat().st_size > 0)
   )
-
-
-def _commit() -> str:
-  """Returns the commit of the code, marked where files were changed."""
-  try:
-    return subprocess.run(
-      ['git', 'describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'],
-      cwd=pathlib.Path(__file__).parent,
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):
-    return 'unknown'
-
-
-def _cpu() -> str:
-  with contextlib.suppress(OSError):
-    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
-      if line.startswith('model name'):
-        return line.partition(':')[2].strip()
-  return platform.processor() or platform.machine()

@@ -1,18 +1,19 @@
-"""Several processes that train one run together: who writes, who agrees.
+"""Several processes that train one run together.
 
-The first process alone touches the run folder; the others get from it what it
-reads. All take the same decisions at the same time, or they would wait for each
-other forever. With one process, everything here does nothing.
+All call the same functions in the same order, or they would wait for each other
+forever. With one process, everything here does nothing but call.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -36,7 +37,7 @@ def start(
   num_processes: int | None = None,
   process_id: int | None = None,
 ) -> None:
-  """Joins the other processes; before anything else asks JAX for devices.
+  """Joins the other processes, before anything asks JAX for devices.
 
   Args:
     coordinator_address: HOST:PORT of the first process. Without it, what
@@ -69,8 +70,8 @@ def start(
 def leave(error: BaseException, workdir: str | pathlib.Path) -> NoReturn:
   """Ends this process, one of several, because of an unexpected error.
 
-  Says that another one has probably died, where the error sounds like that. A
-  regular exit would wait for the dead.
+  Says that another process has probably died, where the error sounds like that.
+  A regular exit would wait for the dead process.
 
   Args:
     error: what happened.
@@ -91,19 +92,34 @@ def leave(error: BaseException, workdir: str | pathlib.Path) -> NoReturn:
   os._exit(1)
 
 
-def is_first() -> bool:
-  """Returns whether this process writes the run folder."""
-  return jax.process_index() == 0
-
-
 def alone() -> bool:
   """Returns whether there is no other process."""
   return jax.process_count() == 1
 
 
+def is_first() -> bool:
+  """Returns whether this process is the one that writes the run folder."""
+  return jax.process_index() == 0
+
+
+def say(text: str, end: str = '\n') -> None:
+  """Prints for a person; the first process does."""
+  if is_first():
+    print(text, end=end, flush=True)
+
+
+def only_first(
+  context: contextlib.AbstractContextManager,
+) -> contextlib.AbstractContextManager:
+  """Returns a context that only the first process enters."""
+  return context if is_first() else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def together() -> Iterator[None]:
-  """Lets an error of one process stop all of them.
+def fail_together() -> Iterator[None]:
+  """Lets an error of one process stop all of them; decorates functions, too.
+
+  Nothing inside may wait for other processes.
 
   Raises:
     UsageError: another process has failed.
@@ -123,12 +139,39 @@ def together() -> Iterator[None]:
     )
 
 
-def gather(values: Sequence[int]) -> np.ndarray:
-  """Returns each process's integers, [processes, n]."""
-  values = np.asarray(values, np.int32)
+def in_first(fn: Callable) -> Callable:
+  """Decorates a function that only the first process runs.
+
+  All processes call it, and get its result, which JSON can hold. If it raises,
+  all of them stop.
+  """
+
+  @functools.wraps(fn)
+  def call(*args: Any) -> Any:
+    result = None
+    with fail_together():
+      if is_first():
+        result = fn(*args)
+    return from_first(result)
+
+  return call
+
+
+def arrays_in_first(fn: Callable[[], PyTree], like: PyTree) -> PyTree:
+  """Calls `fn` in the first process, and returns its arrays in every one.
+
+  Args:
+    fn: returns arrays on the host. If it raises, all processes stop.
+    like: the arrays' shapes and dtypes.
+  """
+  with fail_together():
+    if is_first():
+      arrays = fn()
+    else:
+      arrays = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
   if alone():
-    return values[None]
-  return np.asarray(multihost_utils.process_allgather(values))
+    return arrays
+  return multihost_utils.broadcast_one_to_all(arrays)
 
 
 def from_first(value: Any) -> Any:
@@ -138,11 +181,27 @@ def from_first(value: Any) -> Any:
   data = np.frombuffer(json.dumps(value).encode(), np.uint8)
   size = gather([len(data)])[0, 0]
   data = data if is_first() else np.zeros(size, np.uint8)
-  return json.loads(arrays_from_first(data).tobytes())
+  return json.loads(multihost_utils.broadcast_one_to_all(data).tobytes())
 
 
-def arrays_from_first(tree: PyTree) -> PyTree:
-  """Returns the first process's arrays; all have the same shapes and dtypes."""
+def gather(values: Sequence[int]) -> np.ndarray:
+  """Returns each process's integers, [processes, n]."""
+  values = np.asarray(values, np.int32)
   if alone():
-    return tree
-  return multihost_utils.broadcast_one_to_all(tree)
+    return values[None]
+  return np.asarray(multihost_utils.process_allgather(values))
+
+
+def check_same(what: str, *contents: bytes | np.ndarray) -> None:
+  """Raises a UsageError if the contents of another process differ."""
+  if alone():
+    return
+  digest = 0
+  for content in contents:
+    digest = zlib.crc32(content, digest)
+  digests = gather([digest >> 1])
+  if (digests != digests[0]).any():
+    raise errors.UsageError(
+      f'{what} differ between the {len(digests)} processes of this run; start '
+      'all of them with the same.'
+    )

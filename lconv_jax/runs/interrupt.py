@@ -5,6 +5,8 @@ import threading
 import time
 from types import FrameType, TracebackType
 
+from lconv_jax.runs import hosts
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SAME_S = 1.0  # SLURM sends SIGTERM twice within milliseconds
 
@@ -42,6 +44,11 @@ class Watch:
   ) -> None:
     """Puts the previous handlers back."""
     self._restore()
+
+  def asked(self) -> signal.Signals | None:
+    """Returns the signal that any process of the run has received."""
+    number = hosts.gather([self.received or 0]).max()
+    return signal.Signals(number) if number else None
 
   def _note(self, number: int, frame: FrameType | None) -> None:
     now = time.monotonic()

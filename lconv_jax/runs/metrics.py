@@ -79,18 +79,21 @@ class Writer:
         self._events.close()
 
 
-class Silent:
-  """What a process has in place of a `Writer` that does not write."""
-
-  def __init__(self) -> None:
-    """Has no rows, and gets none."""
-    self.rows: list[dict[str, Any]] = []
-
-  def write(self, row: dict[str, Any]) -> None:
-    """Does nothing."""
-
-  def close(self) -> None:
-    """Does nothing."""
+@functools.cache  # so that it warns once
+def _summary_writer() -> type | None:
+  """Returns clu's writer of events, or warns that something is missing."""
+  try:
+    host_tensorflow.load()
+    from clu import metric_writers
+  except ImportError as e:
+    logging.warning(
+      'There are no TensorBoard events (%s), only %s: for events, pip install '
+      "'lconv_jax[tensorboard]'.",
+      e,
+      FILE,
+    )
+    return None
+  return metric_writers.SummaryWriter
 
 
 @functools.cache  # so that it warns once

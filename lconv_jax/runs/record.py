@@ -1,7 +1,6 @@
 """The contents of a run folder, of this version or of an older one."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import ml_collections
 
 from lconv_jax import errors
 from lconv_jax.runs import metrics
+from lconv_jax.runs.files import read_json
 
 # Fields that every run has had, by type: a config without one is damaged.
 _OLDEST = {
@@ -101,15 +101,6 @@ def done(folder: pathlib.Path) -> dict[str, Any] | None:
   """Returns the final numbers of a finished run, None before it is one."""
   content = read_json(folder / 'done.json') or {}
   return content if content.get('best') else None
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the object in a JSON file; None if it is missing or cut short."""
-  try:
-    content = json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-    return None
-  return content if isinstance(content, dict) else None
 
 
 def _complete(config: dict[str, Any] | None) -> str:

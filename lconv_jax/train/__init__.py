@@ -14,8 +14,7 @@ from lconv_jax.train import (
   step,
   trainer,
 )
-from lconv_jax.train.grid import train_all
-from lconv_jax.train.run import train_and_evaluate
+from lconv_jax.train.run import train_all, train_and_evaluate
 
 __all__ = [
   'check',

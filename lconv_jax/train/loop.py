@@ -1,7 +1,6 @@
 """The training loop: what the host does between chunks of steps."""
 
 import contextlib
-import dataclasses
 import math
 import pathlib
 import signal
@@ -9,51 +8,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import ml_collections
-import numpy as np
 
-from lconv_jax import errors, locality
-from lconv_jax.runs import checkpoint, hosts, interrupt, metrics
-from lconv_jax.runs import folder as run_folder
+from lconv_jax import errors, locality, runs
 from lconv_jax.train import progress
 from lconv_jax.train.trainer import Trainer, means
 
 
-@dataclasses.dataclass
-class Run:
-  """One of the runs that a `Trainer` trains: its folder, and what is best."""
-
-  config: ml_collections.ConfigDict
-  folder: pathlib.Path
-  checkpoints: checkpoint.Checkpoints | None  # of the first process alone
-  best_row: dict[str, Any] = dataclasses.field(default_factory=dict)
-  writer: metrics.Writer | metrics.Silent | None = None
-  error: errors.UsageError | None = None  # why it does not train any more
-
-  def is_better(self, row: dict[str, Any]) -> bool:
-    """Notes an evaluation; returns whether none before had a better one.
-
-    Without a validation part the latest net is the best: nothing may be chosen
-    by its test accuracy.
-    """
-    score = 'validation/accuracy'
-    better = row.get(score, 0.0) >= self.best_row.get(score, 0.0)
-    if better:
-      self.best_row = row
-    return better
-
-
 def train(
-  runs: Sequence[Run], trainer: Trainer, where: pathlib.Path
+  folders: Sequence[runs.Folder], trainer: Trainer, where: pathlib.Path
 ) -> signal.Signals | None:
   """Trains runs to their end; each that gets there has a done.json.
 
-  One whose loss is not finite has an `error`, and the others go on.
+  A run whose loss is not finite gets an `error`, and the others go on.
 
   Args:
-    runs: they differ in what `optim.Hyper` holds, and in nothing else.
+    folders: of the runs, which differ only in what `optim.Hyper` holds.
     trainer: at the step where they begin.
-    where: what to name when all of them are meant.
+    where: the folder to name when all of them are meant.
 
   Returns:
     A signal that came when there was nothing left to interrupt.
@@ -62,175 +33,145 @@ def train(
     UsageError: something that the user can mend.
     Interrupted: SIGTERM or Ctrl-C came; the states are saved.
   """
-  with contextlib.ExitStack() as stack:
-    for run in runs:
-      with hosts.together():
-        run.writer = (
-          metrics.Writer(run.folder, trainer.step)
-          if hosts.is_first()
-          else metrics.Silent()
-        )
-      stack.callback(run.writer.close)
-    watch = stack.enter_context(interrupt.Watch())
-    _train(runs, trainer, where, watch)
-    return watch.received
-
-
-def _train(
-  runs: Sequence[Run],
-  trainer: Trainer,
-  where: pathlib.Path,
-  watch: interrupt.Watch,
-) -> None:
-  t = runs[0].config.train
+  t = folders[0].config.train
   per_epoch = trainer.setup.program.steps_per_epoch
-  total = t.epochs * per_epoch
-  now, to_trace = trainer.step, t.profile
-  rows = runs[0].writer.rows
+  now, total, to_trace = trainer.step, t.epochs * per_epoch, t.profile
+  for folder in folders:
+    folder.begin(now)
+  rows = folders[0].rows
   clock = progress.Clock(rows[-1]['seconds'] if rows else 0.0)
-  display = progress.Display(silent=not hosts.is_first())
-  while now < total:
-    wishes = hosts.gather([clock.save_is_due(), watch.received or 0])
-    due, received = wishes[0, 0], int(wishes[:, 1].max())
-    if due or received:
-      _save(runs, trainer)
-    if received:
-      number = signal.Signals(received)
-      raise interrupt.Interrupted(
-        number,
-        f'{number.name}: saved after step {now} of {total} (epoch '
-        f'{now / per_epoch:.2f}) in {where}; the same command continues.',
-      )
-    chunk = int(hosts.gather([clock.chunk()])[0, 0])
-    stop = min(now + chunk, (now // per_epoch + 1) * per_epoch)
-    tracing = clock.warm and to_trace
-    if tracing:  # as many steps as were asked for, or as the epoch has left
-      end = (now // per_epoch + 1) * per_epoch
-      stop, to_trace = min(now + to_trace, end), 0
-    with _trace(where) if tracing else contextlib.nullcontext():
-      totals = trainer.train_until(stop)
-      clock.tick(now, stop)
-    steps, now = (now, stop), stop
-    rows = [
-      {
-        'epoch': now / per_epoch,
-        'step': now,
-        **means('train', part),
-        'images_per_second': clock.steps_per_second() * t.batch_size,
-      }
-      for part in totals
-    ]
-    for run, row in zip(runs, rows, strict=True):
-      if not run.error and not math.isfinite(row['train/loss']):
-        _stop(run, row, steps)
-        if runs[1:]:
-          display.line(f'{run.folder.name}: {run.error}')
-    if all(run.error for run in runs):
-      return
-    epoch_ends, finished = now % per_epoch == 0, now == total
-    if epoch_ends and (finished or now // per_epoch % t.eval_every_epochs == 0):
-      _evaluate(runs, rows, trainer, clock.seconds())
-    alive = [r for r, run in zip(rows, runs, strict=True) if not run.error]
-    line = progress.line(alive, t.epochs, clock.left(now, total))
-    if epoch_ends:
-      display.line(line)
-      clock.lap()
-    else:
-      display.passing(line)
-    if finished or (
-      epoch_ends and now // per_epoch % t.checkpoint_every_epochs == 0
-    ):
-      _save(runs, trainer)
-  kernels = trainer.first_layer(trainer.best)
-  for run, kernel in zip(runs, kernels, strict=True):
-    if not run.error:
-      _finish(run, trainer, kernel)
+  display = progress.Display()
+  with runs.Watch() as watch:
+    while now < total:
+      received = watch.asked()
+      if received or clock.save_is_due():
+        _save(folders, trainer, clock)
+      if received:
+        raise runs.Interrupted(
+          received,
+          f'{received.name}: saved after step {now} of {total} (epoch '
+          f'{now / per_epoch:.2f}) in {where}; the same command continues.',
+        )
+      first, epoch_end = now, (now // per_epoch + 1) * per_epoch
+      steps, trace = clock.chunk(), contextlib.nullcontext()
+      if clock.warm and to_trace:
+        steps, trace, to_trace = to_trace, _trace(where), 0
+      now = min(first + steps, epoch_end)
+      with trace:
+        totals = trainer.train_until(now)
+        clock.tick(first, now)
+      rows = [
+        {
+          'epoch': now / per_epoch,
+          'step': now,
+          **means('train', part),
+          'images_per_second': clock.steps_per_second() * t.batch_size,
+        }
+        for part in totals
+      ]
+      for folder, row in _alive(folders, rows):
+        if not math.isfinite(row['train/loss']):
+          _stop(folder, row, first)
+          if folders[1:]:
+            display.line(f'{folder.path.name}: {folder.error}')
+      alive = [row for _, row in _alive(folders, rows)]
+      if not alive:
+        return None
+      epochs, at_end = now // per_epoch, now == epoch_end
+      if at_end and (now == total or epochs % t.eval_every_epochs == 0):
+        _evaluate(folders, rows, trainer, clock.seconds())
+      line = progress.line(alive, t.epochs, clock.left(now, total))
+      if at_end:
+        display.line(line)
+        clock.lap()
+      else:
+        display.passing(line)
+      if at_end and (now == total or epochs % t.checkpoint_every_epochs == 0):
+        _save(folders, trainer, clock)
+    _finish(folders, trainer)
+  return watch.received
 
 
-def _stop(run: Run, row: dict[str, Any], steps: tuple[int, int]) -> None:
-  """Notes that a run's loss is not finite."""
-  run.error = errors.UsageError(
-    f'The training loss is {row["train/loss"]} between steps {steps[0]} and '
-    f'{steps[1]} (epoch {row["epoch"]:.2f}); {run.folder} keeps what it had '
-    'before. Lower config.optim.lr, or raise config.precision, in another '
-    '--workdir.'
+def _alive(
+  folders: Sequence[runs.Folder], *values: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+  """Returns the folders whose runs go on, each with its values."""
+  return [x for x in zip(folders, *values, strict=True) if not x[0].error]
+
+
+def _stop(folder: runs.Folder, row: dict[str, Any], first: int) -> None:
+  """Stops a run whose loss is not finite."""
+  folder.fail(
+    errors.UsageError(
+      f'The training loss is {row["train/loss"]} between steps {first} and '
+      f'{row["step"]} (epoch {row["epoch"]:.2f}); {folder.path} keeps what it '
+      'had before. Lower config.optim.lr, or raise config.precision, in '
+      'another --workdir.'
+    )
   )
-  with hosts.together():
-    if hosts.is_first():
-      run_folder.write_error(run.folder, run.error)
 
 
 def _evaluate(
-  runs: Sequence[Run],
+  folders: Sequence[runs.Folder],
   rows: Sequence[dict[str, Any]],
   trainer: Trainer,
   seconds: float,
 ) -> None:
-  """Adds to rows, writes those of runs that go on, and keeps the best nets."""
+  """Completes rows by an evaluation, writes them, and keeps the best nets."""
   better = []
-  for run, row, found in zip(
-    runs, rows, trainer.evaluate(trainer.net()), strict=True
-  ):
-    row |= found
-    row['seconds'] = seconds
-    better.append(not run.error and run.is_better(row))
+  found = trainer.evaluate(trainer.net())
+  for folder, row, more in zip(folders, rows, found, strict=True):
+    row |= {**more, 'seconds': seconds}
+    better.append(not folder.error and folder.is_better(row))
+    if better[-1]:
+      folder.best_row = row
   trainer.keep(better)
-  kernels = [None] * len(runs)
-  if runs[0].config.train.log_locality:
+  kernels = [None] * len(rows)
+  if folders[0].config.train.log_locality:
     kernels = trainer.first_layer(trainer.net(), locality.sample)
-  with hosts.together():
-    for run, row, kernel in zip(runs, rows, kernels, strict=True):
-      if run.error:
-        continue
-      if kernel is not None and hosts.is_first():
-        found = locality.metrics(kernel, _image_shape(trainer), quick=True)
-        row |= {f'locality/{k}': v for k, v in found.items()}
-      run.writer.write(row)
+  for folder, row, kernel in _alive(folders, rows, kernels):
+    if kernel is not None:
+      found = locality.metrics(
+        kernel, trainer.setup.net.image_shape, quick=True
+      )
+      row |= {f'locality/{k}': v for k, v in found.items()}
+    folder.write(row)
 
 
-def _save(runs: Sequence[Run], trainer: Trainer) -> None:
-  """Saves states and best nets so far; the first process does."""
-  with hosts.together():
-    if hosts.is_first():
-      for run, (state, best) in zip(runs, trainer.saved(), strict=True):
-        if not run.error:
-          run.checkpoints.save(
-            trainer.step, checkpoint.Checkpoint(state, best, run.best_row)
-          )
+def _save(
+  folders: Sequence[runs.Folder], trainer: Trainer, clock: progress.Clock
+) -> None:
+  """Saves states and best nets so far."""
+  for folder, (state, best) in _alive(folders, trainer.saved()):
+    folder.save(trainer.step, state, best)
+  clock.saved()
 
 
 @contextlib.contextmanager
 def _trace(folder: pathlib.Path) -> Iterator[None]:
-  if not hosts.is_first():
-    yield
-    return
   where = folder / 'profile'
-  with jax.profiler.trace(str(where), create_perfetto_trace=True):
+  trace = jax.profiler.trace(str(where), create_perfetto_trace=True)
+  with runs.hosts.only_first(trace):
     yield
-  print(f'Profile in {where}: TensorBoard shows it, or ui.perfetto.dev.')
+  runs.hosts.say(
+    f'Profile in {where}: TensorBoard shows it, or ui.perfetto.dev.'
+  )
 
 
-def _finish(run: Run, trainer: Trainer, first_layer: np.ndarray) -> None:
-  result = {
-    'best': run.best_row,
-    # Somebody may have lost metrics.jsonl.
-    'last': run.writer.rows[-1] if run.writer.rows else run.best_row,
-    'weights': trainer.weights,
-    'image_shape': list(_image_shape(trainer)),
-    'environment': run_folder.environment(),
-  }
-  if trainer.count > 1:
-    result['environment']['side_by_side'] = trainer.count
-  with hosts.together():
-    if hosts.is_first():
-      if trainer.setup.layers[0].kind == 'dense':  # not local by design
-        result['locality'] = locality.metrics(
-          first_layer, _image_shape(trainer)
-        )
-      if source := run_folder.read_json(run.folder / 'init_from.json'):
-        result['init_from'] = source
-      run_folder.write_json(run.folder / 'done.json', result)
-
-
-def _image_shape(trainer: Trainer) -> tuple[int, int, int]:
-  return trainer.setup.data.images.shape[2:]
+def _finish(folders: Sequence[runs.Folder], trainer: Trainer) -> None:
+  """Writes the final numbers of runs that have reached their end."""
+  net = trainer.setup.net
+  for folder, kernel in _alive(folders, trainer.first_layer(trainer.best)):
+    result = {
+      'best': folder.best_row,
+      # Somebody may have lost metrics.jsonl.
+      'last': folder.rows[-1] if folder.rows else folder.best_row,
+      'weights': trainer.weights,
+      'image_shape': list(net.image_shape),
+      'environment': runs.environment(),
+    }
+    if folders[1:]:
+      result['environment']['side_by_side'] = len(folders)
+    if net.layers[0].kind == 'dense':  # not local by design
+      result['locality'] = locality.metrics(kernel, net.image_shape)
+    folder.finish(result)

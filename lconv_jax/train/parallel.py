@@ -41,6 +41,13 @@ def compiled(fn: Callable, args: PyTree) -> jax.stages.Compiled:
   return fn.lower(*shapes).compile()
 
 
+def shapes(tree: PyTree) -> PyTree:
+  """Returns shapes and dtypes on one device of arrays that are on all."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree
+  )
+
+
 def needed_memory(fn: jax.stages.Compiled) -> int:
   """Returns the bytes that a device needs for a call, arguments included."""
   m = fn.memory_analysis()

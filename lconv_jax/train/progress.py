@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from lconv_jax import runs
+
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
 SILENCE = 60.0  # seconds without a line, where the output is no terminal
 SAVE_SECONDS = 600.0  # how much work a power cut may cost
@@ -32,7 +34,8 @@ class Clock:
     self._chunk_begin = time.perf_counter()
     if not self.warm:  # the first compiles, the second is measured
       return 1
-    return max(1, round(CHUNK_SECONDS / self._step_seconds))
+    steps = max(1, round(CHUNK_SECONDS / self._step_seconds))
+    return int(runs.hosts.gather([steps])[0, 0])  # the first process's
 
   def tick(self, first: int, stop: int) -> None:
     """Notes that steps `first` to `stop` have been taken since `chunk`."""
@@ -62,12 +65,13 @@ class Clock:
     return (time.perf_counter() - since) / (now - step) * (total - now)
 
   def save_is_due(self) -> bool:
-    """Returns True, at most once in `SAVE_SECONDS`."""
-    now = time.perf_counter()
-    if now - self._saved < SAVE_SECONDS:
-      return False
-    self._saved = now
-    return True
+    """Returns whether the last checkpoint is `SAVE_SECONDS` old."""
+    old = time.perf_counter() - self._saved >= SAVE_SECONDS
+    return bool(runs.hosts.gather([old])[0, 0])
+
+  def saved(self) -> None:
+    """Notes that a checkpoint has been saved."""
+    self._saved = time.perf_counter()
 
   def seconds(self) -> float:
     """Returns the age of the run."""
@@ -77,23 +81,20 @@ class Clock:
 class Display:
   """Prints lines that stay, and a line that the next one replaces."""
 
-  def __init__(self, silent: bool = False) -> None:
-    """Nothing is shown yet, and never if `silent`."""
-    self._silent = silent
+  def __init__(self) -> None:
+    """Nothing is shown yet."""
     self._terminal = sys.stdout.isatty()
     self._printed = time.perf_counter()
 
   def line(self, text: str) -> None:
     """Prints a line that stays."""
-    if self._silent:
-      return
-    print(f'\r\033[K{text}' if self._terminal else text, flush=True)
+    runs.hosts.say(f'\r\033[K{text}' if self._terminal else text)
     self._printed = time.perf_counter()
 
   def passing(self, text: str) -> None:
     """Shows a line for now; without a terminal, only after a long silence."""
-    if self._terminal and not self._silent:
-      print(f'\r\033[K{text}', end='', flush=True)
+    if self._terminal:
+      runs.hosts.say(f'\r\033[K{text}', end='')
     elif time.perf_counter() - self._printed > SILENCE:
       self.line(text)
 

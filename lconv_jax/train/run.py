@@ -1,31 +1,39 @@
-"""One run, from its config to its results."""
+"""The driver: from configs to results, for one run and for many."""
 
 import contextlib
+import json
 import pathlib
-import zlib
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
+from flax import traverse_util
 
-from lconv_jax import errors
+from lconv_jax import errors, runs
 from lconv_jax.data import dataset as data
-from lconv_jax.runs import checkpoint, hosts
-from lconv_jax.runs import folder as run
-from lconv_jax.train import check, loop, parallel, precision, warm_start
-from lconv_jax.train.trainer import Setup, Trainer, like, setup
+from lconv_jax.train import check, loop, optim, parallel, precision, warm_start
+from lconv_jax.train.side_by_side import DoesNotFit
+from lconv_jax.train.trainer import Setup, Trainer, setup
+
+# Numbers that are left out of the program where they are 0.
+_SWITCHES = ('optim.momentum', 'model.dropout')
+
+_Part = Sequence[runs.Folder]  # of runs that train side by side
 
 
 def train_and_evaluate(
-  config: ml_collections.ConfigDict, workdir: str | pathlib.Path
+  config: ml_collections.ConfigDict,
+  workdir: str | pathlib.Path,
+  callbacks: Sequence[Callable[[runs.Event], None]] = (),
 ) -> dict[str, Any]:
   """Trains, or continues, the run in `workdir`.
 
   Args:
     config: see configs/base.py.
     workdir: the run folder; the same config in the same folder continues it.
+    callbacks: called after each evaluation, and once the run is finished.
 
   Returns:
     What done.json holds: metrics of the `best` epoch (by validation accuracy,
@@ -35,170 +43,254 @@ def train_and_evaluate(
     UsageError: something that the user can mend.
     Interrupted: SIGTERM or Ctrl-C came; the state is saved.
   """
-  with hosts.together():
-    config = resolve(config)
-  content = config.copy_and_resolve_references()
-  content.data.dir = ''  # each host has its own; what lies there is compared
-  _same_everywhere('The configs', content.to_json(sort_keys=True).encode())
-  with contextlib.ExitStack() as stack:
-    folder = pathlib.Path(workdir).expanduser().absolute()
-    with hosts.together():
-      finished = checkpoints = None
-      if hosts.is_first():
-        stack.enter_context(run.open_folder(workdir, config))
-        finished = run.done(folder)
-        if config.train.epochs == 0 and not checkpoint.exists(folder):
-          raise _nothing_to_evaluate(folder)
-    finished = hosts.from_first(finished)
-    if finished and config.train.epochs:
-      best = finished['best']
-      _say(
-        f'{folder} is finished: test accuracy '
-        f'{best["test/accuracy"]:.2%} (epoch {best["epoch"]:g}). Choose '
-        'another --workdir to train again.'
-      )
-      return finished
-    with hosts.together():
-      dataset = data.load(config.data)
-      built = setup(config, dataset)
-      if hosts.is_first():
-        checkpoints = checkpoint.Checkpoints(folder)
-        stack.callback(checkpoints.close)
-    for split in (dataset.train, dataset.validation, dataset.test):
-      _same_everywhere('The images', split.images)
-      _same_everywhere('The labels', split.labels)
-    one = loop.Run(config, folder, checkpoints)
-    saved = restore(one, built)
-    if config.train.epochs == 0:
-      if saved is None:
-        raise _nothing_to_evaluate(folder)
-      return _evaluate_only(Trainer(built, [saved]), one)
-    trainer = Trainer(built, [saved] if saved else ())
-    if config.train.init_from and not saved:
-      warm(trainer, [one], dataset)
-    _say(headline(config, trainer, folder))
-    loop.train([one], trainer, folder)
-  if one.error:
-    raise one.error
-  best = one.best_row
-  why = (
-    'the best by validation' if 'validation/accuracy' in best else 'the last'
-  )
-  _say(
-    f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
-    f'{best["epoch"]:g}, {why}.'
-  )
-  with hosts.together():
-    finished = run.done(folder) if hosts.is_first() else None
-  return hosts.from_first(finished)
+  config = _resolve(config)
+  folder = runs.Folder(workdir, config, callbacks)
+  if config.train.epochs == 0:
+    return _evaluate(folder)
+  if result := folder.done():
+    best = result['best']
+    runs.hosts.say(
+      f'{folder.path} is finished: test accuracy '
+      f'{best["test/accuracy"]:.2%} (epoch {best["epoch"]:g}). Choose another '
+      '--workdir to train again.'
+    )
+  else:
+    _train_in_turn([[folder]], folder.path)
+    if folder.error:
+      raise folder.error
+    result = folder.done()
+    best = result['best']
+    validated = 'validation/accuracy' in best
+    runs.hosts.say(
+      f'Done: test accuracy {best["test/accuracy"]:.2%} at epoch '
+      f'{best["epoch"]:g}, the {"best by validation" if validated else "last"}.'
+    )
+  folder.tell_the_end(best)
+  return result
 
 
-def resolve(
-  config: ml_collections.ConfigDict,
-) -> ml_collections.ConfigDict:
-  """Returns a checked copy, in which nothing is left to the machine.
+def train_all(
+  configs: Mapping[str, ml_collections.ConfigDict],
+  root: str | pathlib.Path,
+  at_once: int = 0,
+) -> dict[str, Exception]:
+  """Trains, or continues, a run for each config, in `root`/name.
+
+  Runs that differ only in what `optim.Hyper` holds train side by side in one
+  program. Their folders are those of single runs: a run that was begun here can
+  be continued alone, and the other way round.
+
+  Args:
+    configs: see configs/base.py; by name.
+    root: the folder of all run folders.
+    at_once: how many may train side by side; 0: as many as fit into memory,
+      where that is faster.
+
+  Returns:
+    What went wrong, by the names of those runs that did not get to their end.
 
   Raises:
-    UsageError: a field cannot be right.
+    UsageError: the command as a whole makes no sense.
+    Interrupted: SIGTERM or Ctrl-C came; the states are saved.
   """
-  check.check(config)
-  config = config.copy_and_resolve_references()
-  # A run that began in one precision shall not continue in another one.
-  config.precision = precision.compute_dtype(config.precision).name
+  if not runs.hosts.alone():
+    raise errors.UsageError(
+      'Runs side by side are for one process; leave out --distributed, or '
+      'start each run by itself.'
+    )
+  root = pathlib.Path(root).expanduser().absolute()
+  folders = {n: runs.Folder(root / n, config) for n, config in configs.items()}
+  programs, finished = {}, 0
+  for folder in folders.values():
+    with folder.failing_alone():
+      folder.config = config = _resolve(folder.config)
+      if config.train.epochs == 0:
+        raise errors.UsageError(
+          'config.train.epochs=0 evaluates a single run; give its folder as '
+          '--workdir, without a grid.'
+        )
+      if folder.done():
+        finished += 1
+      else:
+        programs.setdefault(_program_of(config), []).append(folder)
+  left = sum(map(len, programs.values()))
+  runs.hosts.say(
+    f'{root}: {len(folders)} runs, {finished} of them finished; {left} to '
+    f'train, in {len(programs)} program(s).'
+  )
+  _train_in_turn(
+    [p for members in programs.values() for p in _parts(members, at_once)], root
+  )
+  return {name: f.error for name, f in folders.items() if f.error}
+
+
+def _resolve(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Returns a checked copy, in which nothing depends on the machine.
+
+  Raises:
+    UsageError: a field cannot be right, or other processes have another config.
+  """
+  with runs.hosts.fail_together():
+    check.check(config)
+    config = config.copy_and_resolve_references()
+    # A run that began in one precision shall not continue in another one.
+    config.precision = precision.compute_dtype(config.precision).name
+  same = config.copy_and_resolve_references()
+  same.data.dir = ''  # each host has its own; what lies there is compared
+  runs.hosts.check_same('The configs', same.to_json(sort_keys=True).encode())
   return config
 
 
-def restore(one: loop.Run, built: Setup) -> checkpoint.Checkpoint | None:
-  """Returns a run's newest checkpoint; None where there is none.
+def _prepare(config: ml_collections.ConfigDict) -> Setup:
+  """Loads the data and builds the program."""
+  with runs.hosts.fail_together():
+    dataset = data.load(config.data)
+    built = setup(config, dataset)
+  splits = (dataset.train, dataset.validation, dataset.test)
+  runs.hosts.check_same('The data sets', *(a for s in splits for a in s))
+  return built
 
-  The first process has the checkpoints, and sends the others what it reads.
+
+def _evaluate(folder: runs.Folder) -> dict[str, Any]:
+  """Evaluates the best and the last net of a run folder."""
+  with folder.open():
+    built = _prepare(folder.config)
+    trainer = Trainer(built, [folder.restore(*built.shapes())])
+    nets = {'best': trainer.best, 'last': trainer.net()}
+    if not folder.best_row:
+      del nets['best']  # no epoch has been evaluated yet
+    result = {name: trainer.evaluate(net)[0] for name, net in nets.items()}
+    for name, row in result.items():
+      values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
+      runs.hosts.say(f'{name}: {values}')
+    return result
+
+
+def _program_of(config: ml_collections.ConfigDict) -> str:
+  """Returns what runs have in common that one program can train."""
+  flat = traverse_util.flatten_dict(config.to_dict(), sep='.')
+  for field in optim.FIELDS:
+    # Without dropout, or momentum, the program is another one.
+    flat[field] = field in _SWITCHES and flat[field] > 0
+  return json.dumps(flat, sort_keys=True)
+
+
+def _parts(folders: _Part, at_once: int) -> Iterator[_Part]:
+  """Divides runs of one program into those that train side by side.
+
+  They must stand at the same step.
   """
-  with hosts.together():
-    found = one.checkpoints is not None and checkpoint.exists(one.folder)
-  if not hosts.from_first(found):
-    return None
-  shapes, saved = like(built), None
-  with hosts.together():
-    if one.checkpoints:
-      saved = one.checkpoints.restore(*shapes)
-  if saved is None:
-    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    saved = checkpoint.Checkpoint(*zeros, {})
-  state, best = hosts.arrays_from_first((saved.state, saved.best))
-  one.best_row = hosts.from_first(saved.best_row)
-  return checkpoint.Checkpoint(state, best, one.best_row)
+  if not at_once:
+    at_once = 1 if _gains_nothing(folders[0].config) else len(folders)
+  by_step = {}
+  for folder in folders:
+    by_step.setdefault(runs.checkpoint.newest(folder.path), []).append(folder)
+  for members in by_step.values():
+    yield from _split(members, at_once)
 
 
-def warm(
-  trainer: Trainer, runs: Sequence[loop.Run], dataset: data.Dataset
-) -> None:
-  """Lets runs that begin start from the net of `config.train.init_from`."""
-  net, config = None, runs[0].config
-  with hosts.together():
-    if hosts.is_first():
-      shape = dataset.train.images.shape[1:]
-      net = warm_start.load(config, shape, dataset.num_classes)
-      source = warm_start.describe(config.train.init_from)
-      for one in runs:
-        run.write_json(one.folder / 'init_from.json', source)
-  trainer.start_from(net)
+def _split(folders: _Part, size: int) -> list[_Part]:
+  return [folders[i : i + size] for i in range(0, len(folders), size)]
 
 
-def headline(
+def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
+  """Returns whether runs side by side are slower than one after the other."""
+  # 0.7 times the speed (benchmarks/results/grid_steps.json); elsewhere unknown.
+  return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
+
+
+def _train_in_turn(waiting: list[_Part], where: pathlib.Path) -> None:
+  """Trains one part after the other; what fails is noted in its folders.
+
+  Args:
+    waiting: the parts.
+    where: the folder to name when all runs are meant.
+
+  Raises:
+    Interrupted: a signal came.
+  """
+  while waiting:
+    received = None
+    try:
+      waiting[:1], received = _train(waiting[0], where)
+    except errors.UsageError:  # noted
+      del waiting[0]
+    if received and waiting:
+      raise runs.Interrupted(
+        received,
+        f'{received.name}: what was training in {where} is finished; the same '
+        'command continues with the rest.',
+      )
+
+
+def _train(
+  folders: _Part, where: pathlib.Path
+) -> tuple[list[_Part], signal.Signals | None]:
+  """Trains runs side by side, or returns the parts in which they can train.
+
+  Returns:
+    What is left to train, and a signal that came when nothing was left to
+    interrupt.
+  """
+  with contextlib.ExitStack() as stack:
+    for folder in folders:
+      with folder.failing_alone():
+        stack.enter_context(folder.open())
+    folders = [folder for folder in folders if not folder.error]
+    if not folders:
+      return [], None
+    built, by_step = _prepare(folders[0].config), {}
+    for folder in folders:
+      with folder.failing_alone():
+        saved = folder.restore(*built.shapes())
+        step = saved and int(saved.state.step)
+        by_step.setdefault(step, []).append((folder, saved))
+    if len(by_step) != 1:  # a newest checkpoint was damaged
+      return [[f for f, _ in members] for members in by_step.values()], None
+    ((step, members),) = by_step.items()
+    folders, saved = zip(*members, strict=True)
+    where = where if folders[1:] else folders[0].path
+    hypers = [optim.Hyper.from_config(folder.config) for folder in folders]
+    try:
+      trainer = Trainer(built, () if step is None else saved, hypers)
+      if folders[0].config.train.init_from and step is None:
+        warm_start.start(trainer, folders)
+      runs.hosts.say(_headline(folders[0].config, trainer, where))
+      return [], loop.train(folders, trainer, where)
+    except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
+      if not (isinstance(e, DoesNotFit) or 'RESOURCE_EXHAUSTED' in str(e)):
+        raise
+      why = errors.one_line(e)[:200]
+      if folders[1:]:
+        print(f'{why} Half of them at a time, then.')
+        return _split(folders, -(-len(folders) // 2)), None
+      # Not raised: `e` would keep the memory that it tells of.
+      folders[0].fail(
+        errors.UsageError(f'It does not fit into memory ({why}).')
+      )
+      return [], None
+
+
+def _headline(
   config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
 ) -> str:
   """Returns what is going to be trained, on what, as lines for a person."""
-  setup, device = trainer.setup, jax.devices()[0].device_kind
-  sizes = {name: stop - start for name, (start, stop) in setup.splits.items()}
-  processes = '' if hosts.alone() else f', {jax.process_count()} processes'
-  runs = '' if trainer.count == 1 else f', {trainer.count} runs side by side'
+  built, device = trainer.setup, jax.devices()[0].device_kind
+  sizes = {name: stop - start for name, (start, stop) in built.splits.items()}
+  count, more = trainer.count, jax.process_count()
+  processes = '' if more == 1 else f', {more} processes'
+  side_by_side = '' if count == 1 else f', {count} runs side by side'
+  beginning = 'a new run'
+  if trainer.step:
+    beginning = f'continues after step {trainer.step}'
+  elif source := config.train.init_from:
+    beginning = f'a new run, from the best net of {source}'
   return (
     f'{config.model.name} α={config.model.base_channels}: '
     f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
-    f'{setup.program.dtype} on {parallel.device_count()} × '
-    f'{device}{processes}{runs}\n'
+    f'{built.program.dtype} on {parallel.device_count()} × '
+    f'{device}{processes}{side_by_side}\n'
     f'{config.data.name}: {sizes["train"]:,} training, '
     f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
-    f'{folder}: {_beginning(config, trainer.step)}'
+    f'{folder}: {beginning}'
   )
-
-
-def _beginning(config: ml_collections.ConfigDict, step: int) -> str:
-  if step:
-    return f'continues after step {step}'
-  source = config.train.init_from
-  return f'a new run, from the best net of {source}' if source else 'a new run'
-
-
-def _same_everywhere(what: str, content: bytes | np.ndarray) -> None:
-  """Raises a UsageError if another process has other content."""
-  if hosts.alone():
-    return
-  digests = hosts.gather([zlib.crc32(content) >> 1])
-  if (digests != digests[0]).any():
-    raise errors.UsageError(
-      f'{what} differ between the {len(digests)} processes of this run; start '
-      'all of them with the same.'
-    )
-
-
-def _say(text: str) -> None:
-  if hosts.is_first():
-    print(text, flush=True)
-
-
-def _nothing_to_evaluate(folder: pathlib.Path) -> errors.UsageError:
-  return errors.UsageError(
-    f'config.train.epochs=0 evaluates a run, but {folder} has no checkpoint.'
-  )
-
-
-def _evaluate_only(trainer: Trainer, one: loop.Run) -> dict[str, Any]:
-  result = {}
-  if one.best_row:  # else no epoch has been evaluated yet
-    (result['best'],) = trainer.evaluate(trainer.best)
-  (result['last'],) = trainer.evaluate(trainer.net())
-  for name, row in result.items():
-    values = '  '.join(f'{k} {v:.4f}' for k, v in row.items())
-    _say(f'{name}: {values}')
-  return result

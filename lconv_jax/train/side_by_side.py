@@ -1,86 +1,130 @@
-"""Several runs in one program, side by side under `vmap` (law 4).
+"""One run, or several side by side in one program, behind the same interface.
 
-What they have in common is computed once: with one seed for all, a batch is
-shuffled, augmented and multiplied by all first layers at once.
+`One` and `Many` have the functions that a `Trainer` compiles, and know which
+part of their arrays belongs to which run. Several runs train under `vmap`
+(law 4): what they have in common is computed once. With one seed for all, a
+batch is shuffled, augmented and multiplied by all first layers at once.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, PyTree
 
-from lconv_jax.train import optim
+from lconv_jax.train import optim, parallel
 from lconv_jax.train import step as program
 
-
-class Functions(NamedTuple):
-  """What a trainer calls: `program.Program`'s methods, and two more."""
-
-  init: Callable[..., program.TrainState]
-  train_chunk: Callable[..., program.TrainState]
-  evaluate: Callable[..., program.Totals]
-  nonzero: Callable[[PyTree], PyTree]
-  choose: Callable[[Bool[Array, ''], PyTree, PyTree], PyTree]
+# Of the free memory that runs side by side may take: what XLA says is needed
+# leaves out its own buffers, and evaluation.
+_SHARE = 0.8
 
 
-def of_one(p: program.Program) -> Functions:
-  """Returns the functions of a single run."""
-  return Functions(p.init, p.train_chunk, p.evaluate, program.nonzero, _choose)
+class DoesNotFit(Exception):
+  """Several runs need more memory than there is."""
 
 
-def of_many(p: program.Program, hyper: optim.Hyper) -> Functions:
-  """Returns the functions of several runs; arrays have an axis of runs first.
+def lanes(p: program.Program, hypers: Sequence[optim.Hyper]) -> 'One | Many':
+  """Returns the runs of a program, given the hyperparameters of each."""
+  return Many(p, hypers) if hypers[1:] else One(p, hypers[0])
 
-  The data are common to all runs, and so is the step, but in float16, where a
-  run may have to repeat one: a shared step keeps the loop's condition a scalar,
-  or each step would select between old and new states.
 
-  Args:
-    p: the program that all of them share.
-    hyper: from `stack`.
+class One:
+  """A single run. Nothing is batched: `vmap` over one run changes its bits."""
+
+  count = 1
+
+  def __init__(self, p: program.Program, hyper: optim.Hyper) -> None:
+    """Takes a program and the run's hyperparameters."""
+    self.hyper = hyper
+    self.init, self.evaluate = p.init, p.evaluate
+    self.nonzero, self.choose = program.nonzero, _choose
+    self._train_chunk = p.train_chunk
+
+  def split(self, tree: PyTree) -> list[PyTree]:
+    """Returns each run's part of arrays on the host."""
+    return [tree]
+
+  def join(self, trees: Sequence[PyTree]) -> PyTree:
+    """Returns the trees of all runs as one."""
+    (tree,) = trees
+    return tree
+
+  def train_chunk(self, data: program.Data) -> Callable:
+    """Returns `Program.train_chunk` on all devices, to be compiled later."""
+    del data
+    return parallel.pmap(self._train_chunk, donate_argnums=(0,))
+
+
+class Many:
+  """Several runs, whose arrays have an axis of runs first.
+
+  The data are common to all runs, and so is the step, except in float16, where
+  a run may have to repeat one: a shared step keeps the loop's condition a
+  scalar, or each step would select between old and new states.
   """
-  h = jax.tree.map(lambda x: 0 if np.ndim(x) else None, hyper)
-  state = _axes(p)
-  one = of_one(p)
-  return Functions(
-    jax.vmap(one.init, (h, None), state),
-    jax.vmap(one.train_chunk, (state, h, None, None), state),
-    jax.vmap(one.evaluate, (0, 0, None, None, None)),
-    jax.vmap(one.nonzero),
-    jax.vmap(one.choose),
-  )
+
+  def __init__(self, p: program.Program, hypers: Sequence[optim.Hyper]) -> None:
+    """Takes a program and the hyperparameters of each run."""
+    self.count = len(hypers)
+    # A value that is the same for all runs has no axis of runs.
+    self.hyper = jax.tree.map(
+      lambda *x: np.stack(x) if len({v.item() for v in x}) > 1 else x[0],
+      *hypers,
+    )
+    self._shared_step = p.dtype != jnp.float16
+    h = jax.tree.map(lambda x: 0 if np.ndim(x) else None, self.hyper)
+    state = program.TrainState(None if self._shared_step else 0, *[0] * 5)
+    self.init = jax.vmap(p.init, (h, None), state)
+    self.evaluate = jax.vmap(p.evaluate, (0, 0, None, None, None))
+    self.nonzero, self.choose = jax.vmap(program.nonzero), jax.vmap(_choose)
+    self._train_chunk = jax.vmap(p.train_chunk, (state, h, None, None), state)
+
+  def split(self, tree: PyTree) -> list[PyTree]:
+    """Returns each run's part of arrays on the host; scalars are all runs'."""
+    return [
+      jax.tree.map(lambda x, i=i: x[i] if np.ndim(x) else x, tree)
+      for i in range(self.count)
+    ]
+
+  def join(self, trees: Sequence[PyTree]) -> PyTree:
+    """Returns the trees of all runs, such as states at one step, as one."""
+    joined = jax.tree.map(lambda *x: np.stack(x), *trees)
+    if self._shared_step and isinstance(joined, program.TrainState):
+      joined = joined._replace(step=trees[0].step)
+    return joined
+
+  def train_chunk(self, data: program.Data) -> Callable:
+    """Returns `Program.train_chunk` on all devices, compiled for the data.
+
+    Raises:
+      DoesNotFit: the runs need more memory than there is.
+    """
+    data = parallel.shapes(data)
+    state = jax.eval_shape(self.init, self.hyper, data.images)
+    stop = jax.ShapeDtypeStruct((), np.int32)
+    chunk = parallel.compiled(
+      parallel.pmap(self._train_chunk, donate_argnums=(0,)),
+      (state, self.hyper, data, stop),
+    )
+    best = (state.params, state.batch_stats)
+    needed = parallel.needed_memory(chunk) + _bytes(best) - _bytes(data)
+    free = parallel.free_memory()
+    if needed > _SHARE * free:
+      raise DoesNotFit(
+        f'{self.count} runs side by side need {needed / 1e9:.1f} GB, and '
+        f'{free / 1e9:.1f} GB are left.'
+      )
+    return chunk
 
 
-def stack(hypers: Sequence[optim.Hyper]) -> optim.Hyper:
-  """Returns values with an axis of runs, where they are not all the same."""
-  return jax.tree.map(
-    lambda *x: np.stack(x) if len({v.item() for v in x}) > 1 else x[0], *hypers
-  )
-
-
-def split(tree: PyTree, count: int) -> list[PyTree]:
-  """Returns each run's part of arrays on the host; scalars are all runs'."""
-  return [
-    jax.tree.map(lambda x, i=i: x[i] if np.ndim(x) else x, tree)
-    for i in range(count)
-  ]
-
-
-def join(p: program.Program, trees: Sequence[PyTree]) -> PyTree:
-  """Returns the trees of runs, such as states at the same step, as one."""
-  joined = jax.tree.map(lambda *x: np.stack(x), *trees)
-  if isinstance(joined, program.TrainState) and _axes(p).step is None:
-    joined = joined._replace(step=trees[0].step)
-  return joined
-
-
-def _axes(p: program.Program) -> program.TrainState:
-  step = 0 if p.dtype == jnp.float16 else None
-  return program.TrainState(step, 0, 0, 0, 0, 0)
-
-
-def _choose(which: Array, a: PyTree, b: PyTree) -> PyTree:
+def _choose(which: Bool[Array, ''], a: PyTree, b: PyTree) -> PyTree:
   return jax.tree.map(lambda x, y: jnp.where(which, x, y), a, b)
+
+
+def _bytes(tree: PyTree) -> int:
+  return sum(
+    math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree)
+  )

@@ -1,55 +1,41 @@
-"""A net to start from: another run's, embedded where it has to be."""
+"""A net to start from: another run's, embedded where necessary."""
 
 import pathlib
-from typing import Any
+from collections.abc import Sequence
 
-import ml_collections
 from jaxtyping import PyTree
 
 from lconv_jax import errors, models, runs
+from lconv_jax.train.trainer import Trainer
 
 
-def load(
-  config: ml_collections.ConfigDict,
-  image_shape: tuple[int, int, int],
-  num_classes: int,
-) -> dict[str, PyTree]:
-  """Returns the best net of the run `config.train.init_from`.
+def start(trainer: Trainer, folders: Sequence[runs.Folder]) -> None:
+  """Lets runs that begin start from the net of `config.train.init_from`."""
+  source, net = folders[0].config.train.init_from, trainer.setup.net
+  trainer.start_from(
+    runs.hosts.arrays_in_first(lambda: load(source, net), like=net.shapes)
+  )
+  for folder in folders:
+    folder.note_source(source)
+
+
+def load(folder: str, net: models.Description) -> dict[str, PyTree]:
+  """Returns the best net of a run as that of another one.
 
   Args:
-    config: of the run that begins. Its net is the same as the other run's, or
-      one in which that can be embedded (CONV in LOCAL in FC).
-    image_shape: height, width and channels of the images.
-    num_classes: number of logits.
+    folder: of the run, as `config.train.init_from` gives it.
+    net: the net that begins: the run's own, or one in which it can be embedded
+      (CONV in LOCAL in FC).
 
   Returns:
-    `params` and `batch_stats` of the net that begins, on the host.
+    `params` and `batch_stats` of `net`, on the host.
 
   Raises:
-    UsageError: there is no such run, or its net is another one.
+    UsageError: there is no such run, or its net cannot be embedded.
   """
   try:
-    source = runs.read(_folder(config.train.init_from))
-    was, variables = runs.load_net(source, image_shape, num_classes)
-    becomes = models.describe(config.model, image_shape, num_classes)
-    return models.embed.embed(variables, was, becomes)
+    source = runs.read(pathlib.Path(folder).expanduser().absolute())
+    was, variables = runs.load_net(source, net.image_shape, net.num_classes)
+    return models.embed.embed(variables, was, net)
   except errors.UsageError as e:
-    where = f'config.train.init_from={config.train.init_from}'
-    raise errors.UsageError(f'{where}: {e}') from e
-
-
-def describe(folder: str | pathlib.Path) -> dict[str, Any]:
-  """Returns what stands beside a result that began with another run's net."""
-  run = runs.read(_folder(folder))
-  best = run.done['best'] if run.done else {}
-  return {
-    'run': str(run.path),
-    'finished': bool(run.done),
-    'epoch': best.get('epoch'),
-    'test/accuracy': best.get('test/accuracy'),
-    'commit': run.environment.get('commit'),
-  }
-
-
-def _folder(path: str | pathlib.Path) -> pathlib.Path:
-  return pathlib.Path(path).expanduser().absolute()
+    raise errors.UsageError(f'config.train.init_from={folder}: {e}') from e

@@ -14,7 +14,6 @@ import pytest
 from launch import point, select, status, sweep, together
 from launch.status import State
 from lconv_jax import errors, runs
-from lconv_jax.runs import folder
 from tests import fake_runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -268,7 +267,7 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   text = ''.join(json.dumps(row) + '\n' for row in rows)
   (begun / 'metrics.jsonl').write_text(text)
   assert status.read(begun).state is State.WAITING
-  (begun / folder.LOCK).write_text(f'{os.uname().nodename} {os.getpid()}')
+  (begun / '.lock').write_text(f'{os.uname().nodename} {os.getpid()}')
   found = status.read(begun)
   assert (found.state, found.epoch, found.epochs) == (State.RUNNING, 3, 8)
   assert found.best['epoch'] == 2 and found.left == pytest.approx(50)
@@ -276,7 +275,7 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   out = capsys.readouterr().out
   assert '3/8' in out and '70.00' in out and '50s' in out
   assert '3 points: 1 running, 2 waiting' in out
-  folder.write_error(begun, ValueError('no luck'))
+  (begun / runs.ERROR).write_text('no luck\n')
   status.main([str(tmp_path)])
   assert 'lr=0.01,seed=0: no luck' in capsys.readouterr().out
 

@@ -160,10 +160,6 @@ def test_sigterm_to_one_stops_both_and_two_continue(tmp_path, uninterrupted):
       ((), ('--config.seed=1',)),
       ('configs differ between the 2', 'configs differ between the 2'),
     ),
-    (
-      ((), ('--config.data.nlgp.train=1',)),
-      ('configs differ', 'configs differ'),
-    ),
     (((), ('--config.optim.lr=-1',)), ('Process 1 of this', 'optim.lr=-1')),
   ],
 )  # fmt: skip
@@ -176,13 +172,15 @@ def test_what_stops_one_stops_both(each, said, tmp_path):
 
 
 def test_one_process_agrees_with_itself():
-  with hosts.together():
+  with hosts.fail_together():
     assert hosts.is_first() and hosts.alone()
   assert hosts.gather([3, 4]).tolist() == [[3, 4]]
   value, array = {'a': [1, 'b']}, np.arange(3)
   assert hosts.from_first(value) is value
-  assert hosts.arrays_from_first(array) is array
-  with pytest.raises(errors.UsageError, match='mine'), hosts.together():
+  assert hosts.in_first(lambda x: x)(value) is value
+  assert hosts.arrays_in_first(lambda: array, like=array) is array
+  hosts.check_same('Nothing', b'a', array)
+  with pytest.raises(errors.UsageError, match='mine'), hosts.fail_together():
     raise errors.UsageError('mine')
 
 
