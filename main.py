@@ -15,6 +15,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+import configs
 from lconv_jax import errors
 
 FLAGS = flags.FLAGS
@@ -124,19 +125,35 @@ def _train(workdir: pathlib.Path) -> None:
     )
     return
 
+  live = None
+
   def draw(event: runs.Event) -> None:
-    if event.finished and not (workdir / 'curves.png').exists():
+    nonlocal live
+    if live is None:
       # Not before: matplotlib would keep the first step waiting.
       from lconv_jax import report
 
-      drawn = report.draw([runs.read(workdir)], workdir, report.Request())
-      print(*drawn, sep='\n')
+      live = report.Live(workdir, FLAGS.config.train.epochs)
+    live(event)
 
   train.train_and_evaluate(FLAGS.config, workdir, callbacks=[draw])
 
 
 def parse(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them is said in one sentence."""
+  asks = any(re.match(r'--?help', word) for word in argv)
+  if asks:  # absl prints this module's docstring
+    main_module = sys.modules['__main__']
+    main_module.__doc__ = f'{main_module.__doc__}\n{configs.listing()}\n'
+  missing = [f for f in ('--config', '--workdir') if not _names(f, argv)]
+  if missing and not asks:
+    sys.exit(
+      f'error: {" and ".join(missing)} must be given, for example\n'
+      '  python main.py --config=configs/s_fc.py:nlgp,smoke '
+      f'--workdir=runs/smoke\n{configs.listing()}\n'
+      'Fields are set by --config.FIELD=VALUE, and explained in '
+      'configs/base.py; --help explains all flags.'
+    )
   path, _, choices = _value_of('--config', argv).partition(':')
   if path and not os.path.exists(path):
     folder = pathlib.Path(__file__).parent / 'configs'
@@ -144,7 +161,7 @@ def parse(argv: list[str]) -> list[str]:
     hint = errors.nearest(path, files)
     sys.exit(f'error: {path} does not exist.{hint}See configs/.')
   if path and not _is_config(path):
-    sys.exit(f'error: {path} is no config file; see configs/.')
+    sys.exit(f'error: {path} is not a config file; see configs/.')
   try:
     return FLAGS(argv)
   except (flags.Error, AttributeError, KeyError, TypeError, OSError) as e:
@@ -184,6 +201,11 @@ def _value_of(flag: str, argv: list[str]) -> str:
   return value
 
 
+def _names(flag: str, argv: list[str]) -> bool:
+  """Returns whether a flag is in the command line, with or without a value."""
+  return any(word.lstrip('-').split('=')[0] == flag[2:] for word in argv)
+
+
 def _overrides(argv: list[str]) -> dict[str, str]:
   """Returns the fields that --config.FIELD=VALUE sets, and their values."""
   found = {}
@@ -209,5 +231,4 @@ def _fields(config: object, prefix: str = '') -> list[str]:
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['config', 'workdir'])
   app.run(main, flags_parser=parse)

@@ -1,11 +1,28 @@
 """Command lines of the package's modules."""
 
 import argparse
+import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lconv_jax import errors
+
+
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+  """Ends a command that imports what is not installed, with one sentence.
+
+  Args:
+    extra: of setup.py, which installs what is imported here.
+  """
+  try:
+    yield
+  except ModuleNotFoundError as e:
+    sys.exit(
+      f'error: {e.name} is not installed; pip install '
+      f"'lconv_jax[{extra}]' brings it."
+    )
 
 
 def run(
@@ -25,7 +42,8 @@ def run(
   args = parser.parse_args(argv)
   args.command = f'{parser.prog} {shlex.join(argv)}'.strip()
   try:
-    act(args)
+    with needs('train'):
+      act(args)
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2

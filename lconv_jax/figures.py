@@ -12,9 +12,12 @@ import pathlib
 import sys
 from collections.abc import Iterator, Sequence
 
-from lconv_jax import command, errors, report
-from lconv_jax.report import experiments, find
-from lconv_jax.report.paper import ITEMS
+from lconv_jax import command
+
+with command.needs('train'):
+  from lconv_jax import errors, report
+  from lconv_jax.report import experiments, find
+  from lconv_jax.report.paper import ITEMS
 
 _ALL = 'all'
 

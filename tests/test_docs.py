@@ -45,9 +45,7 @@ GRID = re.compile(
 # Rooms whose names are not sections of a config, too.
 ROOMS = 'augment', 'locality', 'mdl', 'models', 'report', 'runs'
 TOPS = '|'.join(('lconv_jax', 'launch', 'benchmarks', *ROOMS))
-NAME = re.compile(
-  rf'(?<![\w./])({TOPS})(?!\.(?:json|py)\b)((?:\.\w+)+)'
-)
+NAME = re.compile(rf'(?<![\w./])({TOPS})(?!\.(?:json|py)\b)((?:\.\w+)+)')
 
 
 def each(pages):

@@ -29,8 +29,8 @@ def main(*args):
     ([SMOKE, '--config.optim.lrr=1'], 'Did you mean optim.lr'),
     (['--config=configs/demo.py:smok'], 'Did you mean smoke'),
     (['--config=configs/demos.py'], 'Did you mean configs/demo.py'),
-    (['--config=README.md'], 'is no config file'),
-    (['--config=configs'], 'is no config file'),
+    (['--config=README.md'], 'is not a config file'),
+    (['--config=configs'], 'is not a config file'),
     ([SMOKE, '--config.optim=sgd'], 'no field optim. Did you mean optim.'),
     ([SMOKE, '--workdir='], '--workdir is empty'),
     ([SMOKE, '--config.data.nlgp.xi=2.0,'], 'two lengths'),
@@ -49,9 +49,21 @@ def test_bad_input_gets_one_clear_sentence(args, said, tmp_path):
   assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_what_is_missing_is_named():
-  assert 'workdir' in main(SMOKE).stderr
-  assert 'config' in main('--workdir=x').stderr
+def test_what_is_missing_is_named_with_an_example():
+  for args, missing in (
+    ([], '--config and --workdir must'),
+    ([SMOKE], '--workdir must'),
+    (['--workdir=x'], '--config must'),
+  ):
+    said = main(*args).stderr
+    assert said.startswith(f'error: {missing}')
+    assert 'configs/s_fc.py:nlgp,smoke' in said
+    assert 's_local' in said and 'momentum' in said and 'table1' in said
+
+
+def test_help_names_configs_choices_and_grids():
+  said = main('--help').stdout
+  assert 's_local' in said and 'momentum' in said and 'table1' in said
 
 
 def test_sigterm_saves_and_the_same_command_continues(tmp_path):

@@ -23,3 +23,17 @@ def test_a_part_needs_nothing_that_its_extra_does_not_name(extra):
     check=True,
     cwd=promises.ROOT,
   )
+
+
+@pytest.mark.parametrize('module', ['report', 'mdl', 'locality', 'augment'])
+def test_a_command_says_what_it_needs(module):
+  blocked = "import sys; sys.modules['ml_collections'] = None\n"
+  done = subprocess.run(
+    [sys.executable, '-c', f'{blocked}import lconv_jax.{module}.__main__'],
+    cwd=promises.ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert 'ml_collections is not installed; pip install' in done.stderr
+  assert len(done.stderr.splitlines()) == 1

@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lconv_jax import augment, command, data, errors, report
-from lconv_jax.augment import affine, policy
+from lconv_jax import command
+
+with command.needs('train'):
+  from lconv_jax import augment, data, errors, report
+  from lconv_jax.augment import affine, policy
 
 _UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
 _NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')

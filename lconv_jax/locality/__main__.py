@@ -17,8 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lconv_jax import command, errors, locality, report, runs
-from lconv_jax.report import distributions
+from lconv_jax import command
+
+with command.needs('train'):
+  from lconv_jax import errors, locality, report, runs
+  from lconv_jax.report import distributions
 
 
 class _Layer(NamedTuple):

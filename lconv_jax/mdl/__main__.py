@@ -9,8 +9,11 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import command, report, runs
-from lconv_jax.mdl import code, guarantee
+from lconv_jax import command
+
+with command.needs('mdl,train'):
+  from lconv_jax import report, runs
+  from lconv_jax.mdl import code, guarantee
 
 _NOTE = """\
 described: number of weights and biases, with the moments of the pixels.

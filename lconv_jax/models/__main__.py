@@ -4,8 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import command, errors, models, report
-from lconv_jax.models import table
+from lconv_jax import command
+
+with command.needs('train'):
+  from lconv_jax import errors, models, report
+  from lconv_jax.models import table
 
 _NOTE = """\
 weights: of the kernels as built. Batch norm and the last layer's biases are not

@@ -15,6 +15,7 @@ _HOMES = {
   'contact_sheet': ('draw_contact_sheet',),
   'curves': ('draw_curves',),
   'first_layer': ('filters',),
+  'live': ('Live',),
   'mosaic': ('draw_filters',),
   'names': ('epochs', 'labels', 'machine', 'method'),
   'pictures': ('draw',),

@@ -9,7 +9,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import command, report, runs
+from lconv_jax import command
+
+with command.needs('train'):
+  from lconv_jax import report, runs
 
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '

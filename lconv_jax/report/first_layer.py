@@ -30,8 +30,27 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
     raise errors.UsageError('the run is not finished')
   image = tuple(run.done['image_shape'])
   net, variables = runs.load_net(run, image)
-  layer = net.layers[0]
-  kernel = np.asarray(variables['params'][layer.name]['kernel'])
+  kernel = np.asarray(variables['params'][net.layers[0].name]['kernel'])
+  return from_layer(net.layers[0], kernel, image, as_dense)
+
+
+def from_layer(
+  layer: models.Layer,
+  kernel: np.ndarray,
+  image: tuple[int, int, int],
+  as_dense: bool = False,
+) -> np.ndarray:
+  """Returns the filters of a first layer, as `filters` does.
+
+  Args:
+    layer: what the layer is.
+    kernel: its kernel.
+    image: height, width and channels of the images.
+    as_dense: as `filters` takes it.
+
+  Raises:
+    UsageError: the layer does not look at images.
+  """
   if layer.kind == 'conv' and not as_dense:
     return kernel
   if layer.kind != 'dense':

@@ -7,7 +7,7 @@ from lconv_jax import errors, locality, runs
 from lconv_jax.report import style
 from lconv_jax.report.captions import Request, caption
 from lconv_jax.report.curves import draw_curves
-from lconv_jax.report.first_layer import filters
+from lconv_jax.report.first_layer import filters, from_layer
 from lconv_jax.report.mosaic import draw_filters
 from lconv_jax.report.names import labels
 
@@ -57,9 +57,42 @@ def draw(
   written = ()
   if columns:
     text = caption(_FILTERS, drawn, request)
-    fig = draw_filters(columns, image)
-    written = style.save(fig, out / 'filters.png', text)
+    written = style.save(
+      draw_filters(columns, image), out / 'filters.png', text
+    )
+  return lines + [
+    f'wrote {path}' for path in (*written, *_curves(shown, out, request))
+  ]
+
+
+def draw_unfinished(
+  run: runs.Record, first_layer: runs.FirstLayer
+) -> list[str]:
+  """Draws a run while it trains, into its folder.
+
+  Args:
+    run: as its folder has it now.
+    first_layer: of its net.
+
+  Returns:
+    A line for each file written.
+  """
+  columns = [(labels([run])[0], from_layer(*first_layer))]
+  written = style.save(
+    draw_filters(columns, first_layer.image_shape),
+    run.path / 'filters.png',
+    caption((_FILTERS[0], 'The run goes on.'), [run], Request()),
+  )
+  curves = _curves([run], run.path, Request())
+  return [f'wrote {path}' for path in (*written, *curves)]
+
+
+def _curves(
+  shown: Sequence[runs.Record], out: pathlib.Path, request: Request
+) -> Sequence[pathlib.Path]:
+  metrics = [
+    (label, run.metrics)
+    for label, run in zip(labels(shown), shown, strict=True)
+  ]
   text = caption(_CURVES, shown, request)
-  metrics = [(label, run.metrics) for label, run in labelled]
-  written += style.save(draw_curves(metrics), out / 'curves.png', text)
-  return lines + [f'wrote {path}' for path in written]
+  return style.save(draw_curves(metrics), out / 'curves.png', text)

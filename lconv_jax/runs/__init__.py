@@ -10,7 +10,14 @@ from lconv_jax.runs import checkpoint, hosts, metrics
 from lconv_jax.runs.checkpoint import Checkpoint
 from lconv_jax.runs.environment import environment
 from lconv_jax.runs.files import read_json, write_json
-from lconv_jax.runs.folder import ERROR, FREE, Event, Folder, in_use
+from lconv_jax.runs.folder import (
+  ERROR,
+  FREE,
+  Event,
+  FirstLayer,
+  Folder,
+  in_use,
+)
 from lconv_jax.runs.interrupt import Interrupted, Watch
 from lconv_jax.runs.net import load_net
 from lconv_jax.runs.record import Record, done, read
@@ -20,6 +27,7 @@ __all__ = [
   'FREE',
   'Checkpoint',
   'Event',
+  'FirstLayer',
   'Folder',
   'Interrupted',
   'Record',

@@ -1,16 +1,18 @@
 """The run folder: config.json, metrics.jsonl, checkpoints/, done.json."""
 
 import contextlib
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
+import numpy as np
 from flax import traverse_util
 from jaxtyping import PyTree
 
-from lconv_jax import errors
+from lconv_jax import errors, models
 from lconv_jax.runs import checkpoint, hosts, interrupt, lock, metrics, record
 from lconv_jax.runs.environment import environment
 from lconv_jax.runs.files import read_json, write_json
@@ -43,12 +45,24 @@ FREE_IN_EVALUATION = (
 )
 
 
+class FirstLayer(NamedTuple):
+  """The first layer of a net that trains."""
+
+  layer: models.Layer
+  kernel: np.ndarray
+  image_shape: tuple[int, int, int]
+
+
 class Event(NamedTuple):
   """News of a run, for callbacks: an evaluation, or the end."""
 
   path: pathlib.Path  # the run folder
   row: Mapping[str, Any]  # metrics: of the evaluation; at the end, of the best
   finished: bool  # whether this is the end
+  # Fetches the first layer from the device; None at the end, when it is saved.
+  first_layer: Callable[[], FirstLayer] | None = None
+  # Shows an image in TensorBoard, given its name; None at the end.
+  show: Callable[[str, np.ndarray], None] | None = None
 
 
 class Folder:
@@ -212,10 +226,30 @@ class Folder:
     self._files.callback(self._writer.close)
 
   @hosts.in_first
-  def write(self, row: dict[str, Any]) -> None:
-    """Writes the metrics of an evaluation, and calls the callbacks."""
+  def write(
+    self, row: dict[str, Any], first_layer: Callable[[], FirstLayer]
+  ) -> None:
+    """Writes the metrics of an evaluation, and calls the callbacks.
+
+    Args:
+      row: the metrics.
+      first_layer: fetches the first layer from the device.
+    """
     self._writer.write(row)
-    self._call(Event(self.path, row, finished=False))
+    show = functools.partial(self._writer.write_image, row['step'])
+    self._call(Event(self.path, row, False, first_layer, show))
+
+  @hosts.in_first
+  def shows_weights(self) -> bool:
+    """Returns whether anybody can look at `write_histograms`."""
+    return self._writer.has_events
+
+  @hosts.in_first
+  def write_histograms(
+    self, step: int, histograms: Mapping[str, tuple[float, np.ndarray]]
+  ) -> None:
+    """Writes histograms of weights, as `metrics.Writer` takes them."""
+    self._writer.write_histograms(step, histograms)
 
   @hosts.in_first
   def save(self, step: int, state: PyTree, best: PyTree) -> None:

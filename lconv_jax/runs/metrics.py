@@ -5,13 +5,17 @@ import functools
 import json
 import os
 import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from lconv_jax import errors, host_tensorflow
 
 FILE = 'metrics.jsonl'
+# What TensorBoard would show as a straight line.
+_NO_CURVES = ('step', 'epoch', 'seconds')
 
 
 def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
@@ -59,10 +63,48 @@ class Writer:
       self._events = writer(str(self._folder))
     if self._events is None:
       return
-    scalars = {k: v for k, v in row.items() if k != 'step'}
-    try:
+    scalars = {k: v for k, v in row.items() if k not in _NO_CURVES}
+    with self._explained():
       self._events.write_scalars(row['step'], scalars)
       self._events.flush()
+
+  @property
+  def has_events(self) -> bool:
+    """Whether there are TensorBoard events; known after the first `write`."""
+    return self._events is not None
+
+  def write_image(self, step: int, name: str, image: np.ndarray) -> None:
+    """Writes a uint8 image [h, w, 3] for TensorBoard alone."""
+    if self.has_events:
+      with self._explained():
+        self._events.write_images(step, {name: image})
+
+  def write_histograms(
+    self, step: int, histograms: Mapping[str, tuple[float, np.ndarray]]
+  ) -> None:
+    """Writes histograms of weights for TensorBoard alone.
+
+    Args:
+      step: the number of steps taken.
+      histograms: by layer, the limit of the bins and the counts in bins of
+        equal width from -limit to limit.
+    """
+    if not self.has_events:
+      return
+    from tensorboard.plugins.histogram import metadata
+
+    values = {}
+    for layer, (limit, counts) in histograms.items():
+      edges = np.linspace(-limit, limit, len(counts) + 1)
+      values[f'weights/{layer}'] = np.stack([edges[:-1], edges[1:], counts], 1)
+    kind = metadata.create_summary_metadata(None, None)
+    with self._explained():
+      self._events.write_summaries(step, values, dict.fromkeys(values, kind))
+
+  @contextlib.contextmanager
+  def _explained(self) -> Iterator[None]:
+    try:
+      yield
     except Exception as e:  # of TensorFlow's own classes
       raise errors.UsageError(
         f'TensorBoard events cannot be written to {self._folder} '
@@ -77,23 +119,6 @@ class Writer:
       # `write` has flushed all, or has said why it could not.
       with contextlib.suppress(Exception):
         self._events.close()
-
-
-@functools.cache  # so that it warns once
-def _summary_writer() -> type | None:
-  """Returns clu's writer of events, or warns that something is missing."""
-  try:
-    host_tensorflow.load()
-    from clu import metric_writers
-  except ImportError as e:
-    logging.warning(
-      'There are no TensorBoard events (%s), only %s: for events, pip install '
-      "'lconv_jax[tensorboard]'.",
-      e,
-      FILE,
-    )
-    return None
-  return metric_writers.SummaryWriter
 
 
 @functools.cache  # so that it warns once

@@ -1,6 +1,7 @@
 """The training loop: what the host does between chunks of steps."""
 
 import contextlib
+import functools
 import math
 import pathlib
 import signal
@@ -12,6 +13,8 @@ import jax
 from lconv_jax import errors, locality, runs
 from lconv_jax.train import progress
 from lconv_jax.train.trainer import Trainer, means
+
+_SHOWN = 10  # times in a run weights are shown as histograms
 
 
 def train(
@@ -41,6 +44,7 @@ def train(
   rows = folders[0].rows
   clock = progress.Clock(rows[-1]['seconds'] if rows else 0.0)
   display = progress.Display()
+  shown = now * _SHOWN // total if total else 0
   with runs.Watch() as watch:
     while now < total:
       received = watch.asked()
@@ -65,9 +69,10 @@ def train(
           'epoch': now / per_epoch,
           'step': now,
           **means('train', part),
+          'learning_rate': lr,
           'images_per_second': clock.steps_per_second() * t.batch_size,
         }
-        for part in totals
+        for part, lr in zip(totals, trainer.learning_rates(), strict=True)
       ]
       for folder, row in _alive(folders, rows):
         if not math.isfinite(row['train/loss']):
@@ -80,6 +85,10 @@ def train(
       epochs, at_end = now // per_epoch, now == epoch_end
       if at_end and (now == total or epochs % t.eval_every_epochs == 0):
         _evaluate(folders, rows, trainer, clock.seconds())
+        if now * _SHOWN // total > shown and folders[0].shows_weights():
+          shown = now * _SHOWN // total
+          for folder, found in _alive(folders, trainer.histograms()):
+            folder.write_histograms(now, found)
       line = progress.line(alive, t.epochs, clock.left(now, total))
       if at_end:
         display.line(line)
@@ -126,6 +135,12 @@ def _evaluate(
     if better[-1]:
       folder.best_row = row
   trainer.keep(better)
+
+  def first_layer(run: int) -> runs.FirstLayer:
+    kernel = trainer.first_layer(trainer.net())[run]
+    layer, shape = trainer.setup.net.layers[0], trainer.setup.image_shape
+    return runs.FirstLayer(layer, kernel, shape)
+
   kernels = [None] * len(rows)
   if folders[0].config.train.log_locality:
     kernels = trainer.first_layer(trainer.net(), locality.sample)
@@ -135,7 +150,7 @@ def _evaluate(
         kernel, trainer.setup.net.image_shape, quick=True
       )
       row |= {f'locality/{k}': v for k, v in found.items()}
-    folder.write(row)
+    folder.write(row, functools.partial(first_layer, folders.index(folder)))
 
 
 def _save(

@@ -69,6 +69,11 @@ class Structure(NamedTuple):
     return cls(config.optim.name, momentum, steps, convolutional)
 
 
+def schedule(structure: Structure) -> optax.Schedule:
+  """Returns the share of the initial learning rate at a step (A.2)."""
+  return optax.cosine_decay_schedule(1.0, max(structure.steps, 1))
+
+
 def make(
   structure: Structure, hyper: Hyper, params: PyTree
 ) -> optax.GradientTransformation:
@@ -83,10 +88,10 @@ def make(
     hyper: values.
     params: dict from layer name to its parameters; only names are used.
   """
-  schedule = optax.cosine_decay_schedule(1.0, max(structure.steps, 1))
+  annealing = schedule(structure)
 
   def learning_rate(count: jax.Array) -> jax.Array:
-    return hyper.lr * schedule(count)
+    return hyper.lr * annealing(count)
 
   if structure.name == 'beta_lasso':
     l1 = {

@@ -41,6 +41,7 @@ class One:
     self.hyper = hyper
     self.init, self.evaluate = p.init, p.evaluate
     self.nonzero, self.choose = program.nonzero, _choose
+    self.histograms = program.histograms
     self._train_chunk = p.train_chunk
 
   def split(self, tree: PyTree) -> list[PyTree]:
@@ -80,6 +81,7 @@ class Many:
     self.init = jax.vmap(p.init, (h, None), state)
     self.evaluate = jax.vmap(p.evaluate, (0, 0, None, None, None))
     self.nonzero, self.choose = jax.vmap(program.nonzero), jax.vmap(_choose)
+    self.histograms = jax.vmap(program.histograms)
     self._train_chunk = jax.vmap(p.train_chunk, (state, h, None, None), state)
 
   def split(self, tree: PyTree) -> list[PyTree]:

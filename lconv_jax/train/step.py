@@ -205,6 +205,33 @@ def nonzero(params: PyTree) -> dict[str, Integer[Array, '']]:
   return {k: jnp.count_nonzero(v) for k, v in models.kernels(params).items()}
 
 
+class Histogram(NamedTuple):
+  """Counts of the weights of a kernel in bins of equal width."""
+
+  limit: Float[Array, '']  # the bins reach from -limit to limit
+  counts: Integer[Array, ' bins']
+
+
+def histograms(params: PyTree, bins: int = 31) -> dict[str, Histogram]:
+  """Returns a histogram of the weights of each kernel.
+
+  Args:
+    params: of a net.
+    bins: their number; if it is odd, one bin is centred at zero.
+  """
+
+  def count(kernel: Array) -> Histogram:
+    limit = jnp.abs(kernel).max()
+    edges = limit * (2 * jnp.arange(1, bins) / bins - 1)
+    # Sums over comparisons are a few passes over the weights on every device;
+    # sorting or scattering them would take far longer.
+    below = [(kernel < edge).sum(dtype=jnp.int32) for edge in edges]
+    ends = jnp.stack([jnp.int32(0), *below, jnp.int32(kernel.size)])
+    return Histogram(limit, jnp.diff(ends))
+
+  return {k: count(v) for k, v in models.kernels(params).items()}
+
+
 def normalise(
   images: UInt8[Array, 'b h w c'], data: Data, dtype: DTypeLike
 ) -> Float[Array, 'b h w c']:

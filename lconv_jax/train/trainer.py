@@ -114,6 +114,7 @@ class Trainer:
     self._hyper = parallel.replicate(lanes.hyper)
     self._evaluate = parallel.pmap(lanes.evaluate)
     self._nonzero = parallel.pmap(lanes.nonzero)
+    self._histograms = parallel.pmap(lanes.histograms)
     self._choose = parallel.pmap(lanes.choose, donate_argnums=(2,))
     self._take = parallel.pmap(lambda x, i: jnp.take(x, i, axis=-1))
     self._copy = parallel.pmap(lambda tree: jax.tree.map(jnp.copy, tree))
@@ -172,6 +173,17 @@ class Trainer:
       for layer, size in self.weights.items():
         row[f'nonzero/{layer}'] = int(count[layer]) / size
     return rows
+
+  def histograms(self) -> list[dict[str, program.Histogram]]:
+    """Returns each run's histograms of weights, by layer, on the host."""
+    return self._on_host(self._histograms(self.state.params))
+
+  def learning_rates(self) -> list[float]:
+    """Returns each run's learning rate at the next step."""
+    schedule = optim.schedule(self.setup.program.structure)
+    share = float(schedule(self.step))
+    lrs = np.broadcast_to(self._lanes.hyper.lr, self.count)
+    return [float(lr) * share for lr in lrs]
 
   def first_layer(
     self,

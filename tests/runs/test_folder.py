@@ -142,13 +142,13 @@ def test_callbacks_hear_of_evaluations_and_of_the_end(tmp_path, config):
   folder = runs.Folder(tmp_path, config, [heard.append])
   with folder.open():
     folder.begin(0)
-    folder.write({'step': 1, 'a': 0.5})
+    folder.write({'step': 1, 'a': 0.5}, lambda: 'the first layer')
     assert folder.rows == runs.metrics.read(tmp_path)
   folder.tell_the_end({'step': 1})
-  assert heard == [
-    (tmp_path, {'step': 1, 'a': 0.5}, False),
-    (tmp_path, {'step': 1}, True),
-  ]
+  first, last = heard
+  assert first[:3] == (tmp_path, {'step': 1, 'a': 0.5}, False)
+  assert first.first_layer() == 'the first layer'
+  assert last == runs.Event(tmp_path, {'step': 1}, finished=True)
 
 
 def test_a_json_file_that_is_cut_short_counts_as_missing(tmp_path):

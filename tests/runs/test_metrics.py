@@ -1,6 +1,8 @@
 import sys
 
+import numpy as np
 import pytest
+from tensorboard.util import tensor_util
 
 from lconv_jax import errors
 from lconv_jax.runs import metrics
@@ -49,6 +51,37 @@ def test_events_that_cannot_be_written_are_said_in_a_sentence(
     writer.write(rows(20)[0])
   writer.close()
   assert metrics.read(tmp_path) == rows(10, 20)
+
+
+def events(folder):
+  """Reads TensorBoard's events back with TensorBoard's own reader."""
+  from tensorboard.backend.event_processing import event_accumulator
+
+  found = event_accumulator.EventAccumulator(
+    str(folder), size_guidance=dict.fromkeys(('tensors', 'images'), 0)
+  )
+  return found.Reload()
+
+
+def test_tensorboard_shows_curves_images_and_histograms(tmp_path, tensorflow):
+  writer = metrics.Writer(tmp_path, 0)
+  row = {'step': 7, 'epoch': 1.0, 'seconds': 3.0, 'learning_rate': 0.5}
+  assert not writer.has_events
+  writer.write(row)
+  assert writer.has_events
+  writer.write_image(7, 'filters', np.zeros((2, 3, 3), np.uint8))
+  counts = np.array([1, 0, 4])
+  writer.write_histograms(7, {'conv1': (3.0, counts)})
+  writer.close()
+  found = events(tmp_path)
+  assert set(found.Tags()['tensors']) == {
+    'learning_rate', 'filters', 'weights/conv1'
+  }  # fmt: skip
+  (event,) = found.Tensors('weights/conv1')
+  table = tensor_util.make_ndarray(event.tensor_proto)
+  want = [[-3.0, -1.0, 1], [-1.0, 1.0, 0], [1.0, 3.0, 4]]
+  np.testing.assert_allclose(table, want)
+  assert event.step == 7
 
 
 def test_without_tensorflow_rows_are_written_and_one_line_says_so(

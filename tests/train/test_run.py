@@ -247,4 +247,4 @@ def test_callbacks_hear_of_the_end_again(config, whole, unfinished):
   for folder in (whole, unfinished):
     heard = []
     train.train_and_evaluate(config, folder, [heard.append])
-    assert heard == [(folder, best, True)]
+    assert heard == [runs.Event(folder, best, finished=True)]

@@ -412,3 +412,21 @@ def test_statistics_of_each_device_are_averaged_on_request(data):
         getattr(both, part),
         want,
       )
+
+
+@pytest.mark.parametrize('bins', [1, 4, 31])
+def test_histograms_are_numpys(bins):
+  rng = np.random.default_rng(0)
+  params = {
+    'fc1': {'kernel': rng.standard_t(2, (30, 7)).astype(np.float32)},
+    'fc2': {'kernel': np.zeros((3, 2), np.float32), 'bias': np.ones(2)},
+  }
+  found = jax.jit(program.histograms, static_argnums=1)(params, bins)
+  assert found.keys() == params.keys()
+  for name, (limit, counts) in found.items():
+    kernel = params[name]['kernel']
+    assert limit == np.abs(kernel).max() and counts.sum() == kernel.size
+    if limit:
+      want, _ = np.histogram(kernel, bins, (-limit, limit))
+      # An edge may be rounded to either side of a weight.
+      assert np.abs(counts - want).sum() <= 2
