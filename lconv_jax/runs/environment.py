@@ -30,7 +30,10 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str:
-  """Returns the commit of the code, marked where files were changed."""
+  """Returns the commit of the code, marked if files were changed.
+
+  A copy without git's folder has the commit that $LCONV_JAX_COMMIT names.
+  """
   try:
     return subprocess.run(
       ['git', 'describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'],
@@ -40,7 +43,7 @@ def _commit() -> str:
       check=True,
     ).stdout.strip()
   except (OSError, subprocess.CalledProcessError):
-    return 'unknown'
+    return os.environ.get('LCONV_JAX_COMMIT') or 'unknown'
 
 
 def _cpu() -> str:
