@@ -18,7 +18,6 @@ TRAIN = [
   'absl-py',
   'array_record',  # the file format that tfds reads without TensorFlow
   'clu',
-  'filelock',
   # tensorflow-datasets 4.9.10 needs it to prepare data, undeclared.
   'importlib_resources',
   'matplotlib',

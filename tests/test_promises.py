@@ -7,7 +7,7 @@ import promises
 import pytest
 
 HEAVY = (
-  'array_record', 'clu', 'constriction', 'filelock', 'matplotlib',
+  'array_record', 'clu', 'constriction', 'matplotlib',
   'ml_collections', 'tensorboard', 'tensorflow', 'tensorflow_datasets',
 )  # fmt: skip
 # What is there beside the core, by extra.
