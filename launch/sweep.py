@@ -42,7 +42,7 @@ def expand(
     grid: as `configs.grids.load` takes it.
     config: a file of configs/ with choices; None: the grid's own.
     overrides: fields and their values as written on a command line.
-    seeds: every point is run with each of them; None: with the config's own.
+    seeds: every point is run with each seed; None: with the config's own.
 
   Raises:
     ValueError: an argument does not exist or contradicts another; the message

@@ -56,7 +56,7 @@ def train_grid(
     numbers = None if seeds is None else [int(seed) for seed in seeds]
   except ValueError as e:
     raise errors.UsageError(
-      f'--seeds={",".join(seeds)} is no list such as 0,1,2.'
+      f'--seeds={",".join(seeds)} is not a list such as 0,1,2.'
     ) from e
   with contextlib.ExitStack() as stack:
     try:

@@ -35,12 +35,14 @@ def unknown(field: str, name: str, options: Iterable[str]) -> UsageError:
 def natural(word: str) -> int:
   """Returns an argument of a command line that must be 0 or more."""
   if not word.isdecimal():
-    raise argparse.ArgumentTypeError(f'{word!r} is no whole number, 0 or more')
+    raise argparse.ArgumentTypeError(
+      f'{word!r} is not a whole number, 0 or more'
+    )
   return int(word)
 
 
 def positive(word: str) -> int:
   """Returns an argument of a command line that must be 1 or more."""
   if not word.isdecimal() or int(word) < 1:
-    raise argparse.ArgumentTypeError(f'{word!r} is no whole number above 0')
+    raise argparse.ArgumentTypeError(f'{word!r} is not a whole number above 0')
   return int(word)

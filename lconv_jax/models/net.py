@@ -21,7 +21,7 @@ class Net(nn.Module):
     hidden: widths of the hidden fully connected layers.
     num_classes: number of logits.
     connectivity: of the stages, one of `families.CONNECTIVITIES`.
-    local_norm: 'channel' or 'unit': which of them has its own statistics in the
+    local_norm: 'channel' or 'unit': the one that has its own statistics in the
       batch norm of LOCAL stages. CONV has channels, FC units.
     dtype: of the products.
     dropout: whether inputs of the last two layers are dropped in training, at

@@ -15,7 +15,7 @@ from lconv_jax.models.families import CONNECTIVITIES, FAMILIES, Family, Stage
 from lconv_jax.models.net import Net
 from lconv_jax.models.resnet import ResNet18
 
-LOCAL_NORMS = ('channel', 'unit')  # which of them has its own statistics
+LOCAL_NORMS = ('channel', 'unit')  # the one that has its own statistics
 
 ImageShape = tuple[int, int, int]  # height, width and channels
 

@@ -15,7 +15,7 @@ FOLDER = 'checkpoints'
 
 
 class Checkpoint(NamedTuple):
-  """What is saved together, so that it cannot disagree."""
+  """State and best net, saved together so that they cannot disagree."""
 
   state: PyTree  # TrainState, arrays on the host
   best: PyTree  # params and batch_stats of the best epoch so far
@@ -71,7 +71,7 @@ class Checkpoints:
 
     Args:
       state: what to restore, arrays or their shapes and dtypes.
-      best: likewise, params and batch_stats.
+      best: arrays, or shapes and dtypes, of params and batch_stats.
 
     Raises:
       UsageError: the checkpoint belongs to another architecture, or none of
@@ -103,7 +103,7 @@ def exists(workdir: str | pathlib.Path) -> bool:
 
 
 def newest(workdir: str | pathlib.Path) -> int:
-  """Returns the step of a run folder's newest checkpoint; -1: there is none."""
+  """Returns the step of a run folder's newest checkpoint, or -1 without one."""
   folders = pathlib.Path(workdir, FOLDER).glob('*')
   return max((int(f.name) for f in folders if f.name.isdigit()), default=-1)
 

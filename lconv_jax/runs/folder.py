@@ -68,9 +68,9 @@ class Event(NamedTuple):
 class Folder:
   """Folder of a run that is trained or evaluated.
 
-  Where several processes train a run, all of them call the same methods in the
-  same order: the first one reads and writes, the others get what it has read,
-  and an error of one stops all.
+  Where several processes train a run, each calls the same methods in the same
+  order: the first one reads and writes, the others get what it has read, and an
+  error of one stops all.
   """
 
   def __init__(

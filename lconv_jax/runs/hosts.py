@@ -117,7 +117,7 @@ def only_first(
 
 @contextlib.contextmanager
 def fail_together() -> Iterator[None]:
-  """Lets an error of one process stop all of them; decorates functions, too.
+  """Lets an error of one process stop all processes; decorates functions, too.
 
   Nothing inside may wait for other processes.
 
@@ -143,7 +143,7 @@ def in_first(fn: Callable) -> Callable:
   """Decorates a function that only the first process runs.
 
   All processes call it, and get its result, which JSON can hold. If it raises,
-  all of them stop.
+  all processes stop.
   """
 
   @functools.wraps(fn)

@@ -70,7 +70,7 @@ class Writer:
 
   @property
   def has_events(self) -> bool:
-    """Whether there are TensorBoard events; known after the first `write`."""
+    """True if TensorBoard events are written; known after the first `write`."""
     return self._events is not None
 
   def write_image(self, step: int, name: str, image: np.ndarray) -> None:

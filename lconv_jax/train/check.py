@@ -1,4 +1,4 @@
-"""Whether a config makes sense, before anything slow begins."""
+"""Checks of a config, before anything slow begins."""
 
 import math
 from operator import attrgetter

@@ -27,7 +27,7 @@ def train(
   Args:
     folders: of the runs, which differ only in what `optim.Hyper` holds.
     trainer: at the step where they begin.
-    where: the folder to name when all of them are meant.
+    where: the folder to name when all runs are meant.
 
   Returns:
     A signal that came when there was nothing left to interrupt.

@@ -28,7 +28,7 @@ FIELDS = (
 
 
 class Hyper(NamedTuple):
-  """What a grid varies: arguments of the compiled step, not constants in it.
+  """Numbers that a grid varies: arguments of the compiled step, not constants.
 
   Every field has shape=(), float32 but for the seed.
   """
@@ -50,7 +50,7 @@ class Hyper(NamedTuple):
 
 
 class Structure(NamedTuple):
-  """What decides the shape of the optimiser state, so the program."""
+  """Choices that decide the shape of the optimiser state: the program."""
 
   name: str  # one of NAMES
   momentum: bool  # whether there is a momentum buffer
@@ -84,7 +84,7 @@ def make(
   the layers that stand for convolutions and one for the fully connected ones.
 
   Args:
-    structure: what decides the shape of the optimiser's state.
+    structure: decides the shape of the optimiser's state.
     hyper: values.
     params: dict from layer name to its parameters; only names are used.
   """

@@ -1,4 +1,4 @@
-"""What a person reads while a run goes on, and the clock behind it."""
+"""The line that a person reads while a run goes on, and its clock."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from lconv_jax import runs
 
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
-SILENCE = 60.0  # seconds without a line, where the output is no terminal
+SILENCE = 60.0  # seconds without a line, where the output is not a terminal
 SAVE_SECONDS = 600.0  # how much work a power cut may cost
 
 
@@ -26,7 +26,7 @@ class Clock:
 
   @property
   def warm(self) -> bool:
-    """Whether the first chunk, which compiles, and the second are done."""
+    """True once the first chunk, which compiles, and the second are done."""
     return self._chunks >= 2
 
   def chunk(self) -> int:

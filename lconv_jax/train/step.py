@@ -1,4 +1,4 @@
-"""What is compiled: the train step, chunks of it, and evaluation.
+"""The compiled functions: the train step, chunks of steps, and evaluation.
 
 They know the other devices by the axis name `parallel.AXIS` alone. The state
 after step t is a function of (config, seed, t).
@@ -51,7 +51,7 @@ class Data(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """What is fixed when the step is compiled."""
+  """Everything that is fixed when the step is compiled."""
 
   model: models.Model
   structure: optim.Structure
@@ -169,7 +169,7 @@ class Program:
     if not scaled:
       return new
     finite = precision.all_finite(grads)
-    # At the smallest scale it is no overflow of ours: let the NaN be seen.
+    # At the smallest scale the overflow is not ours: let the NaN be seen.
     accept = finite | (scale <= precision.MIN_SCALE)
     state = jax.tree.map(lambda n, o: jnp.where(accept, n, o), new, state)
     return state._replace(loss_scale=precision.adjust(new.loss_scale, finite))

@@ -24,7 +24,7 @@ def test_what_is_wrong_is_said_in_a_sentence(capsys):
   assert 'cannot be written' in capsys.readouterr().err
   with pytest.raises(SystemExit):
     show.main(['--show', '--rows=0'])
-  assert 'no whole number above 0' in capsys.readouterr().err
+  assert 'not a whole number above 0' in capsys.readouterr().err
   assert show.main([]) == 0
   assert '--show' in capsys.readouterr().out
 

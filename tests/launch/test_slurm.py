@@ -121,7 +121,7 @@ def test_indices_are_compressed(indices, short):
   [
     (('--gpus=x',), "'x' is neither 4 nor a100:4"),
     (('--gpus=0',), "'0' is neither 4 nor a100:4"),
-    (('--at_once=0',), 'no whole number above 0'),
+    (('--at_once=0',), 'not a whole number above 0'),
     (('--time=4',), "'4' is less than 5 minutes"),
     (('--time=0:30',), 'less than 5 minutes'),
     (('--time=0:04:59',), 'less than 5 minutes'),
