@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
@@ -104,22 +104,39 @@ def test_local_conv_and_its_gradients_equal_numpy(method, case, filters_last):
 @pytest.mark.parametrize('method', METHODS)
 @settings(max_examples=8, deadline=None)
 @given(case=cases())
-def test_conv_and_its_gradients_equal_lax(method, case):
+def test_conv_and_its_gradients_equal_numpy(method, case):
+  # XLA's simplifier aborts the process on some gradients of `lax.conv` whose
+  # two dimensions differ, such as images [6, 4], windows [2, 4], stride 2.
+  assume(method == 'loop' or len(case[0]) == 1)
   x, kernel, dy, strides, padding, w = arrays(case)
   n = len(w.size)
-  kernel = kernel[(0,) * n]
-  axes = 'HW'[:n]
+  fn = partial(
+    batch_minor.conv, strides=strides, padding=padding, method=method
+  )
+  (got,) = value_and_grads([fn], x, kernel[(0,) * n], dy)
+  every = np.broadcast_to(kernel[(0,) * n], kernel.shape)
+  y, dx, dkernel = numpy_local(x, every, dy, w)
+  assert_close(got, (y, dx, dkernel.sum(tuple(range(n)))))
+
+
+@pytest.mark.parametrize(
+  ('size', 'strides', 'padding'),
+  [(3, 1, 'SAME'), (3, 2, 'SAME'), (2, 2, 'VALID'), (1, 3, 1), (4, 2, 2)],
+)
+@pytest.mark.parametrize('method', METHODS)
+def test_conv_and_its_gradients_equal_lax(method, size, strides, padding):
+  case = [7, 7], [size] * 2, (strides,) * 2, padding, (2, 3, 4), 0
+  x, kernel, dy, strides, padding, w = arrays(case)
 
   def by_lax(x, kernel):
     return lax.conv_general_dilated(
-      x, kernel, strides, w.padding, dimension_numbers=(
-        f'{axes}CN', f'O{axes}I', f'{axes}CN')
-    )  # fmt: skip
+      x, kernel, strides, w.padding, dimension_numbers=('HWCN', 'OHWI', 'HWCN')
+    )
 
   fn = partial(
     batch_minor.conv, strides=strides, padding=padding, method=method
   )
-  assert_close(*value_and_grads([fn, by_lax], x, kernel, dy))
+  assert_close(*value_and_grads([fn, by_lax], x, kernel[0, 0], dy))
 
 
 @settings(max_examples=60, deadline=None)
