@@ -147,7 +147,8 @@ def test_its_locality_is_that_of_the_dense_layer(trained, tmp_path):
 
 
 def test_it_is_reported_and_drawn(trained, tmp_path):
-  lines = report.draw(list(trained.values()), tmp_path)
+  request = report.Request('python -m lconv_jax.report')
+  lines = report.draw(list(trained.values()), tmp_path, request)
   assert not [line for line in lines if line.startswith('no filters')]
   assert report.row(trained['local'])['method'].startswith('Toy local')
   assert report.filters(trained['conv']).shape == (FILTERS, 6, 6, 1)
