@@ -1,6 +1,6 @@
 """Trains a net: python main.py --config=configs/s_fc.py --workdir=DIR.
 
-With --grid=GRID it trains all points of a grid, each in a folder of its own.
+With --grid=GRID it trains all points of a grid, each in its own folder.
 """
 
 import errno
@@ -23,7 +23,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_bool(
   'distributed',
   False,
-  'Train together with other processes, each started with the same config and '
+  'Train together with other processes, started with the same config and '
   'workdir. On SLURM, GKE and TPUs they find each other; elsewhere give the '
   'next three flags.',
 )
@@ -43,22 +43,23 @@ config_flags.DEFINE_config_file(
 flags.DEFINE_string(
   'workdir',
   None,
-  'The run folder: what a run leaves behind, and from where it continues.',
+  'The run folder, in which a run leaves its results and from which it '
+  'continues.',
 )
 flags.DEFINE_string(
   'grid',
   None,
-  'Train all points of a grid, each in WORKDIR/POINT, side by side where they '
-  'differ in numbers alone: a name of configs/grids/, such as sgd or sgd:mini, '
-  'or a .py file.',
+  'Train all points of a grid, each in WORKDIR/POINT: a name of '
+  'configs/grids/, such as sgd or sgd:mini, or a .py file. Points that differ '
+  'only in numbers train side by side.',
 )
 flags.DEFINE_list(
-  'seeds', None, 'Run every point of the grid with each, such as 0,1,2.'
+  'seeds', None, 'Run every point of the grid with each seed, such as 0,1,2.'
 )
 flags.DEFINE_integer(
   'at_once',
   0,
-  'How many points train side by side; 0: as many as fit into memory.',
+  'How many points train side by side; 0 means as many as fit into memory.',
   lower_bound=0,
 )
 
@@ -169,11 +170,14 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def _explain(argv: list[str], path: str, choices: str) -> str | None:
-  """Returns what is wrong with the config or its overrides, if that is it."""
+  """Returns what is wrong with the config or its overrides, if anything is."""
   if not path:
     return None
+  from flax import traverse_util  # slow for --help
+
   try:
-    fields = _fields(runpy.run_path(path)['get_config'](choices or None))
+    config = runpy.run_path(path)['get_config'](choices or None)
+    fields = traverse_util.flatten_dict(config.to_dict(), sep='.')
   except Exception as e:  # whatever a config file raises is its message
     return f'{path}: {e}'
   for word in argv:
@@ -218,16 +222,6 @@ def _overrides(argv: list[str]) -> dict[str, str]:
         )
       found[field] = value
   return found
-
-
-def _fields(config: object, prefix: str = '') -> list[str]:
-  names = []
-  for name, value in config.items():
-    if hasattr(value, 'items'):
-      names += _fields(value, f'{prefix}{name}.')
-    else:
-      names.append(prefix + name)
-  return names
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""All points of a grid in one process: what main.py does with --grid."""
+"""Training of all points of a grid in one process, for main.py --grid."""
 
 import contextlib
 import pathlib
@@ -17,7 +17,7 @@ def why(failed: Mapping[str, str]) -> list[str]:
   """Returns a line for each reason, with the points that it stopped.
 
   Args:
-    failed: the reasons, by the points' names.
+    failed: the reasons, by the names of the points.
   """
   by_reason = {}
   for name, reason in failed.items():
@@ -40,11 +40,11 @@ def train_grid(
   """Trains, or continues, every point of a grid in ROOT/POINT.
 
   Args:
-    config: with overrides, from which the points differ.
+    config: the config, with overrides, that the points change.
     spec: the grid, as `configs.grids.load` takes it.
-    config_file: from which `config` was made.
-    overrides: of `config`, as on the command line.
-    seeds: every point is run with each; None: with the config's own.
+    config_file: the file from which `config` was made.
+    overrides: those of `config`, as on the command line.
+    seeds: seeds, each of which every point is run with; None: the config's own.
     root: the folder of all run folders.
     at_once: how many points train side by side; 0: as many as fit into memory.
 

@@ -1,9 +1,9 @@
-"""Run folders: what a run leaves behind, and from where it continues.
+"""Run folders, in which runs leave their results and from which they continue.
 
-`read` returns what is in a folder, of this version or of an older one, and
-`load_net` its net; a `Folder` serves those who train or evaluate the run.
-Several processes may train one run: what only the first process must do happens
-inside `Folder`, and how processes agree is in `hosts`.
+`read` returns the contents of a folder, of this version or of an older one, and
+`load_net` its net; `Folder` is for training and evaluation. Several processes
+may train one run: `Folder` lets only the first one read and write, and `hosts`
+lets them agree.
 """
 
 from lconv_jax.runs import checkpoint, hosts, metrics

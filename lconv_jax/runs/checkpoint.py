@@ -23,11 +23,11 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-  """The checkpoints of a run folder, one folder a step.
+  """Checkpoints of a run folder, each in a folder named after its step.
 
-  Two are kept: should the newest turn out to be damaged, the one before it
-  serves. A save that is killed midway leaves no checkpoint behind. Of several
-  processes, the one that calls this does it by itself.
+  Two are kept: if the newest turns out to be damaged, the one before it serves.
+  A save that is killed midway leaves no checkpoint behind. Of several
+  processes, only the first one uses this class.
   """
 
   def __init__(self, workdir: str | pathlib.Path) -> None:
@@ -40,10 +40,10 @@ class Checkpoints:
     )
 
   def save(self, step: int, checkpoint: Checkpoint) -> None:
-    """Saves, unless that step is saved already.
+    """Saves a checkpoint, unless that step is saved already.
 
     Raises:
-      UsageError: the disk is full, or the like.
+      UsageError: it cannot be written, as on a full disk.
     """
     for damaged in self._unreadable:  # orbax saves nothing below the newest
       self._manager.delete(damaged)
@@ -67,15 +67,15 @@ class Checkpoints:
       ) from e
 
   def restore(self, state: PyTree, best: PyTree) -> Checkpoint | None:
-    """Returns the newest checkpoint that can be read; None where none is.
+    """Returns the newest checkpoint that can be read; None if there are none.
 
     Args:
       state: what to restore, arrays or their shapes and dtypes.
       best: arrays, or shapes and dtypes, of params and batch_stats.
 
     Raises:
-      UsageError: the checkpoint belongs to another architecture, or none of
-        those on disk can be read.
+      UsageError: the checkpoint belongs to another architecture, or there are
+        checkpoints, but none can be read.
     """
     if not self._manager.all_steps():
       return None
@@ -98,7 +98,7 @@ class Checkpoints:
 
 
 def exists(workdir: str | pathlib.Path) -> bool:
-  """Returns whether a run folder holds a checkpoint, not only half of one."""
+  """Returns whether a run folder holds a checkpoint that was saved whole."""
   return newest(workdir) >= 0
 
 
@@ -137,13 +137,8 @@ def load_net(
   raise errors.UsageError(f'{workdir} holds no checkpoint; train there first.')
 
 
-def load_params(workdir: str | pathlib.Path, which: str = 'best') -> PyTree:
-  """Returns the params alone, as `load_net` does."""
-  return load_net(workdir, which)['params']
-
-
 def _manager(folder: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
-  """Returns a manager of this process alone: others do not wait for it."""
+  """Returns a manager for which no other process has to wait."""
   alone = ocp.options.MultiprocessingOptions(
     primary_host=jax.process_index(),
     active_processes={jax.process_index()},
@@ -168,7 +163,7 @@ def _newest(
   for step in sorted(manager.all_steps(), reverse=True):
     try:
       found = manager.restore(step, args=ocp.args.Composite(**items))
-    # Whatever a damaged file makes orbax raise, an older one may serve.
+    # A damaged file can make orbax raise anything; an older one may serve.
     except Exception as e:
       logging.warning(
         'The checkpoint of step %d in %s cannot be read: %s',

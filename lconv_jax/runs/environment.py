@@ -1,4 +1,4 @@
-"""Command, commit, machine and versions, which every result has beside it."""
+"""Command, commit, machine and versions, which accompany every result."""
 
 import contextlib
 import importlib.metadata
@@ -16,7 +16,7 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
 
 
 def environment() -> dict[str, Any]:
-  """Returns what this process runs, and on what."""
+  """Returns the command, commit, machine and versions of this process."""
   return {
     'command': shlex.join(['python', *sys.argv]),
     'commit': _commit(),

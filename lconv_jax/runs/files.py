@@ -1,4 +1,4 @@
-"""JSON files of a run folder, each of which is there whole or not at all."""
+"""JSON files that are written as a whole or not at all."""
 
 import json
 import os
@@ -16,10 +16,10 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-  """Replaces a JSON file at once."""
+  """Writes a JSON file, which replaces the one before as a whole."""
   partial = path.with_suffix('.partial')
   with partial.open('w', encoding='utf-8') as f:
     f.write(json.dumps(content, indent=2) + '\n')
     f.flush()
-    os.fsync(f.fileno())  # or a power cut may leave an empty file
+    os.fsync(f.fileno())  # else a power cut may leave an empty file
   os.replace(partial, path)

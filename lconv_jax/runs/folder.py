@@ -20,15 +20,15 @@ from lconv_jax.runs.record import done
 
 LOCK = '.lock'
 _SOURCE = 'init_from.json'
-ERROR = 'error.txt'  # why a run stopped that did not reach its end
-# These may change when a run is continued: they do not change its results.
+ERROR = 'error.txt'  # says why a run stopped before its end
+# Fields that may change when a run is continued: its results do not.
 FREE = (
   'data.dir',
   'train.checkpoint_every_epochs',
   'train.log_locality',
   'train.profile',
 )
-# And these when it is only evaluated.
+# Fields that may also change when the run is only evaluated.
 FREE_IN_EVALUATION = (
   'train.',
   'precision',
@@ -54,10 +54,10 @@ class FirstLayer(NamedTuple):
 
 
 class Event(NamedTuple):
-  """News of a run, for callbacks: an evaluation, or the end."""
+  """Evaluation or end of a run, of which callbacks are told."""
 
   path: pathlib.Path  # the run folder
-  row: Mapping[str, Any]  # metrics: of the evaluation; at the end, of the best
+  row: Mapping[str, Any]  # its metrics; at the end, those of the best epoch
   finished: bool  # whether this is the end
   # Fetches the first layer from the device; None at the end, when it is saved.
   first_layer: Callable[[], FirstLayer] | None = None
@@ -68,9 +68,9 @@ class Event(NamedTuple):
 class Folder:
   """Folder of a run that is trained or evaluated.
 
-  Where several processes train a run, each calls the same methods in the same
-  order: the first one reads and writes, the others get what it has read, and an
-  error of one stops all.
+  If several processes train the run, all of them call the same methods in the
+  same order: the first process reads and writes, the others get what it has
+  read, and an error in one process stops all.
   """
 
   def __init__(
@@ -79,12 +79,12 @@ class Folder:
     config: ml_collections.ConfigDict,
     callbacks: Sequence[Callable[[Event], None]] = (),
   ) -> None:
-    """Touches nothing yet.
+    """Notes its arguments; nothing is read or written yet.
 
     Args:
       workdir: the folder, which need not exist.
       config: must agree with the folder's own, if it has one.
-      callbacks: called with each `Event`, by the first process.
+      callbacks: functions that the first process calls with each `Event`.
     """
     self.path = pathlib.Path(workdir).expanduser().absolute()
     self.config = config
@@ -97,11 +97,11 @@ class Folder:
 
   @property
   def rows(self) -> list[dict[str, Any]]:
-    """Metrics written so far, as the first process knows them."""
+    """Metrics written so far; only the first process has them."""
     return self._writer.rows if self._writer else []
 
   def is_better(self, row: dict[str, Any]) -> bool:
-    """Returns whether no evaluation before was better.
+    """Returns whether no earlier evaluation was better.
 
     Without a validation part the latest net is the best: nothing may be chosen
     by its test accuracy.
@@ -111,11 +111,11 @@ class Folder:
 
   @contextlib.contextmanager
   def open(self) -> Iterator[None]:
-    """Keeps other processes out of the folder, and notes why this run stops.
+    """Keeps other runs out of the folder, and notes why this one stops.
 
     Raises:
       UsageError: the folder holds a run of another config, cannot be written,
-        or another process is training in it; or there is no run to evaluate.
+        or is in use by another process; or there is no checkpoint to evaluate.
     """
     try:
       with contextlib.ExitStack() as self._files:
@@ -156,8 +156,6 @@ class Folder:
       config = {**self.config.to_dict(), 'environment': environment()}
       write_json(self.path / 'config.json', config)
     (self.path / ERROR).unlink(missing_ok=True)
-    self._checkpoints = checkpoint.Checkpoints(self.path)
-    self._files.callback(self._checkpoints.close)
 
   def _compare(self) -> None:
     """Raises a UsageError if the folder's run has another config."""
@@ -195,33 +193,33 @@ class Folder:
     return found
 
   def restore(
-    self, state: PyTree, best: PyTree
+    self, shapes: Callable[[], tuple[PyTree, PyTree]]
   ) -> checkpoint.Checkpoint | None:
-    """Returns the newest checkpoint that can be read; None where none is.
+    """Returns the newest checkpoint that can be read; None if there are none.
 
     Args:
-      state: shapes and dtypes of what to restore.
-      best: shapes and dtypes of params and batch_stats.
+      shapes: returns shapes and dtypes of the state and the best net, if asked.
 
     Raises:
-      UsageError: the checkpoint belongs to another architecture, or none of the
-        checkpoints can be read.
+      UsageError: the checkpoint belongs to another architecture, or there are
+        checkpoints, but none can be read.
     """
     self.best_row = {}
-
-    def read() -> tuple[PyTree, PyTree]:
-      *trees, self.best_row = self._checkpoints.restore(state, best)
-      return tuple(trees)
-
     if not hosts.in_first(checkpoint.exists)(self.path):
       return None
-    trees = hosts.arrays_in_first(read, like=(state, best))
-    self.best_row = hosts.from_first(self.best_row)
+    like = shapes()
+
+    def read() -> tuple[PyTree, PyTree]:
+      *trees, self.best_row = self._opened().restore(*like)
+      return tuple(trees)
+
+    trees = hosts.arrays_in_first(read, like)
+    self.best_row = hosts.in_first(lambda: self.best_row)()
     return checkpoint.Checkpoint(*trees, self.best_row)
 
   @hosts.in_first
   def begin(self, step: int) -> None:
-    """Opens the metrics of a run that trains on from `step`."""
+    """Opens the metrics of a run that continues from `step`."""
     self._writer = metrics.Writer(self.path, step)
     self._files.callback(self._writer.close)
 
@@ -229,7 +227,7 @@ class Folder:
   def write(
     self, row: dict[str, Any], first_layer: Callable[[], FirstLayer]
   ) -> None:
-    """Writes the metrics of an evaluation, and calls the callbacks.
+    """Writes the metrics of an evaluation, and tells the callbacks.
 
     Args:
       row: the metrics.
@@ -256,14 +254,20 @@ class Folder:
     """Saves a checkpoint, unless that step is saved already.
 
     Raises:
-      UsageError: the disk is full, or the like.
+      UsageError: it cannot be written, as on a full disk.
     """
     content = checkpoint.Checkpoint(state, best, self.best_row)
-    self._checkpoints.save(step, content)
+    self._opened().save(step, content)
+
+  def _opened(self) -> checkpoint.Checkpoints:
+    if not self._checkpoints:
+      self._checkpoints = checkpoint.Checkpoints(self.path)
+      self._files.callback(self._checkpoints.close)
+    return self._checkpoints
 
   @hosts.in_first
   def note_source(self, source: str) -> None:
-    """Notes the run with whose net this one begins; `finish` repeats it."""
+    """Notes the run whose net this run starts from, for the final numbers."""
     run = record.read(pathlib.Path(source).expanduser().absolute())
     best = run.done['best'] if run.done else {}
     content = {
@@ -284,7 +288,7 @@ class Folder:
 
   @hosts.in_first
   def tell_the_end(self, best: dict[str, Any]) -> None:
-    """Calls the callbacks of a finished run."""
+    """Tells the callbacks that the run is finished."""
     self._call(Event(self.path, best, finished=True))
 
   def _call(self, event: Event) -> None:
@@ -292,9 +296,9 @@ class Folder:
       callback(event)
 
   def fail(self, error: Exception) -> None:
-    """Notes why the run does not go on, in error.txt as well.
+    """Notes why the run stops, also in error.txt.
 
-    A folder that is not open, because it is somebody else's, stays as it is.
+    A folder that is not open and belongs to another run stays as it is.
     """
     self.error = error
     strange = not self._files and (_begun(self.path) or in_use(self.path))
@@ -306,7 +310,7 @@ class Folder:
 
   @contextlib.contextmanager
   def failing_alone(self) -> Iterator[None]:
-    """Notes a UsageError as this run's, and lets other runs go on."""
+    """Notes a UsageError as this run's, so that other runs go on."""
     try:
       yield
     except errors.UsageError as e:
@@ -319,7 +323,7 @@ def in_use(folder: pathlib.Path) -> bool:
 
 
 def _begun(folder: pathlib.Path) -> bool:
-  """Returns whether there is anything that another config would spoil."""
+  """Returns whether a folder has contents that another config would spoil."""
   rows = folder / metrics.FILE
   return (
     checkpoint.exists(folder)

@@ -1,7 +1,7 @@
-"""Several processes that train one run together.
+"""Agreement between the processes that train one run.
 
-All call the same functions in the same order, or they would wait for each other
-forever. With one process, everything here does nothing but call.
+All processes call the same functions in the same order, or they would wait for
+each other forever. A single process waits for nobody.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from jaxtyping import PyTree
 from lconv_jax import errors
 
 _HEARTBEAT_S = 30  # after which a silent process counts as dead
-# What the transports of CPUs and GPUs, and JAX's service, say of a dead peer.
+# Words of the transports of CPUs and GPUs, and of JAX, about a dead process.
 _LOST = re.compile(
   'gloo .* failed|connection closed|connection reset|socket closed|'
   'coordination service|heartbeat|remote process exited',
@@ -42,11 +42,11 @@ def start(
   Args:
     coordinator_address: HOST:PORT of the first process. Without it, what
       SLURM, Open MPI, GKE or a TPU's metadata say about the job is used.
-    num_processes: how many there are.
-    process_id: which one this is, from 0.
+    num_processes: number of processes.
+    process_id: number of this process, from 0.
 
   Raises:
-    UsageError: no such job is found, or the others are not.
+    UsageError: there is no such job, or the other processes are not found.
   """
   # Else SIGTERM is caught by JAX's service, until `interrupt.Watch` begins.
   jax.config.update('jax_enable_preemption_service', False)
@@ -68,13 +68,13 @@ def start(
 
 
 def leave(error: BaseException, workdir: str | pathlib.Path) -> NoReturn:
-  """Ends this process, one of several, because of an unexpected error.
+  """Ends this process, which is one of several, after an unexpected error.
 
-  Says that another process has probably died, where the error sounds like that.
-  A regular exit would wait for the dead process.
+  Says that another process has probably died, if the error suggests it. A
+  regular exit would wait for the dead process.
 
   Args:
-    error: what happened.
+    error: the error.
     workdir: the run folder.
   """
   text = errors.one_line(error)
@@ -103,7 +103,7 @@ def is_first() -> bool:
 
 
 def say(text: str, end: str = '\n') -> None:
-  """Prints for a person; the first process does."""
+  """Prints a text in the first process."""
   if is_first():
     print(text, end=end, flush=True)
 
@@ -117,9 +117,9 @@ def only_first(
 
 @contextlib.contextmanager
 def fail_together() -> Iterator[None]:
-  """Lets an error of one process stop all processes; decorates functions, too.
+  """Lets an error in one process stop all processes.
 
-  Nothing inside may wait for other processes.
+  Nothing inside the context may wait for other processes.
 
   Raises:
     UsageError: another process has failed.
@@ -140,10 +140,10 @@ def fail_together() -> Iterator[None]:
 
 
 def in_first(fn: Callable) -> Callable:
-  """Decorates a function that only the first process runs.
+  """Decorates a function so that only the first process runs it.
 
-  All processes call it, and get its result, which JSON can hold. If it raises,
-  all processes stop.
+  All processes call it and get its result, which JSON can hold. If it raises an
+  error, all processes stop.
   """
 
   @functools.wraps(fn)
@@ -152,16 +152,21 @@ def in_first(fn: Callable) -> Callable:
     with fail_together():
       if is_first():
         result = fn(*args)
-    return from_first(result)
+    if alone():
+      return result
+    data = np.frombuffer(json.dumps(result).encode(), np.uint8)
+    size = gather([len(data)])[0, 0]
+    data = data if is_first() else np.zeros(size, np.uint8)
+    return json.loads(multihost_utils.broadcast_one_to_all(data).tobytes())
 
   return call
 
 
 def arrays_in_first(fn: Callable[[], PyTree], like: PyTree) -> PyTree:
-  """Calls `fn` in the first process, and returns its arrays in every one.
+  """Calls `fn` in the first process, and returns its arrays in all processes.
 
   Args:
-    fn: returns arrays on the host. If it raises, all processes stop.
+    fn: returns arrays on the host. If it raises an error, all processes stop.
     like: the arrays' shapes and dtypes.
   """
   with fail_together():
@@ -174,16 +179,6 @@ def arrays_in_first(fn: Callable[[], PyTree], like: PyTree) -> PyTree:
   return multihost_utils.broadcast_one_to_all(arrays)
 
 
-def from_first(value: Any) -> Any:
-  """Returns the first process's value, which JSON can hold."""
-  if alone():
-    return value
-  data = np.frombuffer(json.dumps(value).encode(), np.uint8)
-  size = gather([len(data)])[0, 0]
-  data = data if is_first() else np.zeros(size, np.uint8)
-  return json.loads(multihost_utils.broadcast_one_to_all(data).tobytes())
-
-
 def gather(values: Sequence[int]) -> np.ndarray:
   """Returns each process's integers, [processes, n]."""
   values = np.asarray(values, np.int32)
@@ -193,7 +188,7 @@ def gather(values: Sequence[int]) -> np.ndarray:
 
 
 def check_same(what: str, *contents: bytes | np.ndarray) -> None:
-  """Raises a UsageError if the contents of another process differ."""
+  """Raises a UsageError if the processes have different contents."""
   if alone():
     return
   digest = 0

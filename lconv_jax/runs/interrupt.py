@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a request that the training loop asks after."""
+"""SIGTERM and Ctrl-C as requests to stop, which the training loop asks for."""
 
 import signal
 import threading
@@ -12,25 +12,25 @@ _SAME_S = 1.0  # SLURM sends SIGTERM twice within milliseconds
 
 
 class Interrupted(Exception):
-  """A run was stopped by a signal, saved, and can be continued."""
+  """A signal has stopped a run, which is saved and can be continued."""
 
   def __init__(self, received: signal.Signals, message: str) -> None:
-    """Keeps the signal for the exit status, 128 + its number."""
+    """Keeps the signal, as the exit status is 128 + its number."""
     super().__init__(message)
     self.received = received
 
 
 class Watch:
-  """Context in which the first signal is noted and a later one acts."""
+  """Context in which the first signal is noted; a later one acts as usual."""
 
   def __init__(self) -> None:
-    """Nothing is received yet."""
+    """Has received nothing yet."""
     self.received: signal.Signals | None = None
     self._when = 0.0
     self._previous = {}
 
   def __enter__(self) -> 'Watch':
-    """Installs the handlers; other threads than the main one cannot."""
+    """Installs the handlers, which only the main thread can do."""
     if threading.current_thread() is threading.main_thread():
       for s in SIGNALS:
         self._previous[s] = signal.signal(s, self._note)

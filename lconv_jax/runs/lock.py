@@ -16,13 +16,12 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # Lustre, some NFS
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path) -> Iterator[None]:
-  """Holds a lock file, which names this process as long as it does.
+  """Holds a lock file, which meanwhile names this process.
 
-  Where the file system has no locks, a warning is logged, and nobody is kept
-  out.
+  If the file system has no locks, a warning is logged instead.
 
   Raises:
-    BlockingIOError: another process holds it.
+    BlockingIOError: another process holds the lock.
     OSError: the file cannot be written.
   """
   with path.open('a') as f:

@@ -19,7 +19,7 @@ _NO_CURVES = ('step', 'epoch', 'seconds')
 
 
 def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
-  """Returns the rows of a run folder; a half-written last line is left out."""
+  """Returns the rows of a run folder, without a half-written last line."""
   path = pathlib.Path(folder) / FILE
   if not path.exists():
     return []
@@ -33,10 +33,10 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
 
 class Writer:
-  """Appends rows to metrics.jsonl and to TensorBoard events."""
+  """Appends rows to metrics.jsonl and, where possible, TensorBoard events."""
 
   def __init__(self, folder: pathlib.Path, step: int) -> None:
-    """Opens the metrics of a run that stands at `step`.
+    """Opens the metrics of a run that continues from `step`.
 
     Rows of later steps, which an interrupted process wrote after its last
     checkpoint, are dropped: they will be written again.

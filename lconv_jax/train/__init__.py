@@ -1,8 +1,8 @@
 """Training: from a config and an empty folder to a finished run.
 
-`train_and_evaluate` trains one run, `train_all` many, those that share a
-program side by side. The parts, such as `step` (what is compiled) and
-`trainer` (compiled programs with their state), serve benchmarks and tests.
+`train_and_evaluate` trains one run, and `train_all` many, side by side if they
+share a program. Parts such as `step` (the functions that are compiled) and
+`trainer` (compiled programs with their state) serve benchmarks and tests.
 """
 
 from lconv_jax.train import (

@@ -88,7 +88,7 @@ def _named(connectivity: str) -> str:
 
 
 def check_batch(batch_size: int, num_devices: int) -> None:
-  """Raises a UsageError where a batch does not divide over the devices."""
+  """Raises a UsageError if a batch does not divide over the devices."""
   if batch_size % num_devices:
     below = batch_size // num_devices * num_devices
     nearest = ' or '.join(str(b) for b in (below, below + num_devices) if b)
@@ -99,7 +99,7 @@ def check_batch(batch_size: int, num_devices: int) -> None:
 
 
 def check_train(batch_size: int, num_train: int) -> None:
-  """Raises a UsageError where there is no full batch to train on."""
+  """Raises a UsageError if there is no full batch to train on."""
   if batch_size > num_train:
     raise errors.UsageError(
       f'config.train.batch_size={batch_size} is more than the {num_train} '

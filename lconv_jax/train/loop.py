@@ -1,4 +1,4 @@
-"""The training loop: what the host does between chunks of steps."""
+"""The training loop, which is the host's work between chunks of steps."""
 
 import contextlib
 import functools
@@ -20,14 +20,15 @@ _SHOWN = 10  # times in a run weights are shown as histograms
 def train(
   folders: Sequence[runs.Folder], trainer: Trainer, where: pathlib.Path
 ) -> signal.Signals | None:
-  """Trains runs to their end; each that gets there has a done.json.
+  """Trains runs to their end; each run that gets there has a done.json.
 
   A run whose loss is not finite gets an `error`, and the others go on.
 
   Args:
-    folders: of the runs, which differ only in what `optim.Hyper` holds.
-    trainer: at the step where they begin.
-    where: the folder to name when all runs are meant.
+    folders: folders of the runs, whose configs differ only in the fields of
+      `optim.Hyper`.
+    trainer: the runs' trainer, at the step where they begin.
+    where: the folder to name in messages about all runs.
 
   Returns:
     A signal that came when there was nothing left to interrupt.
@@ -126,7 +127,7 @@ def _evaluate(
   trainer: Trainer,
   seconds: float,
 ) -> None:
-  """Completes rows by an evaluation, writes them, and keeps the best nets."""
+  """Adds an evaluation to rows, writes them, and keeps the best nets."""
   better = []
   found = trainer.evaluate(trainer.net())
   for folder, row, more in zip(folders, rows, found, strict=True):

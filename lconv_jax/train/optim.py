@@ -1,4 +1,4 @@
-"""From config to learning rate schedule and optimiser."""
+"""Learning rate schedule and optimiser of a config."""
 
 from operator import attrgetter
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from lconv_jax import lasso
 NAMES = ('sgd', 'beta_lasso')
 
 
-# What `Hyper` holds, in its order.
+# Fields of the config that `Hyper` holds, in its order.
 FIELDS = (
   'seed',
   'optim.lr',
@@ -30,7 +30,7 @@ FIELDS = (
 class Hyper(NamedTuple):
   """Numbers that a grid varies: arguments of the compiled step, not constants.
 
-  Every field has shape=(), float32 but for the seed.
+  Every field is a scalar, float32 except for the seed.
   """
 
   seed: jax.Array  # uint32
@@ -77,15 +77,15 @@ def schedule(structure: Structure) -> optax.Schedule:
 def make(
   structure: Structure, hyper: Hyper, params: PyTree
 ) -> optax.GradientTransformation:
-  """Returns the optimiser; the fields of `hyper` may be traced.
+  """Returns the optimiser.
 
   Weight decay of the kernels is added to the gradient, momentum is PyTorch's,
   the learning rate anneals along a cosine (paper, A.2). β-LASSO has one λ for
   the layers that stand for convolutions and one for the fully connected ones.
 
   Args:
-    structure: decides the shape of the optimiser's state.
-    hyper: values.
+    structure: settings that are fixed when the step is compiled.
+    hyper: numbers, which may be traced.
     params: dict from layer name to its parameters; only names are used.
   """
   annealing = schedule(structure)

@@ -1,6 +1,6 @@
-"""Devices: the one file that knows how a step is spread over them.
+"""Distribution of a step over devices, of which no other file knows more.
 
-Everything else knows an axis name only. Under `jax.pmap` every array has a
+The other files know an axis name only. Under `jax.pmap` every array has a
 leading axis of the devices.
 """
 
@@ -19,20 +19,20 @@ AXIS = 'devices'
 
 
 def pmap(fn: Callable, donate_argnums: tuple[int, ...] = ()) -> Callable:
-  """Runs `fn` on every device of every process; the axis is called `AXIS`.
+  """Maps `fn` over all devices of all processes, along an axis called `AXIS`.
 
-  Every process calls it, with arguments for its own devices, and gets what they
-  computed.
+  Every process calls the result with arguments for its own devices, and gets
+  what these have computed.
   """
   return jax.pmap(fn, axis_name=AXIS, donate_argnums=donate_argnums)
 
 
 def compiled(fn: Callable, args: PyTree) -> jax.stages.Compiled:
-  """Compiles what `pmap` returned, without any arrays.
+  """Compiles a function that `pmap` returned.
 
   Args:
-    fn: from `pmap`.
-    args: its arguments, or their shapes and dtypes on one device.
+    fn: the function.
+    args: its arguments, or their shapes and dtypes, on one device.
   """
   devices = jax.local_device_count()
   shapes = jax.tree.map(
@@ -42,14 +42,14 @@ def compiled(fn: Callable, args: PyTree) -> jax.stages.Compiled:
 
 
 def shapes(tree: PyTree) -> PyTree:
-  """Returns shapes and dtypes on one device of arrays that are on all."""
+  """Returns the shapes and dtypes that replicated arrays have on one device."""
   return jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree
   )
 
 
 def needed_memory(fn: jax.stages.Compiled) -> int:
-  """Returns the bytes that a device needs for a call, arguments included."""
+  """Returns the bytes that a call needs on each device, arguments included."""
   m = fn.memory_analysis()
   return (
     m.argument_size_in_bytes
@@ -60,7 +60,7 @@ def needed_memory(fn: jax.stages.Compiled) -> int:
 
 
 def free_memory() -> float:
-  """Returns how many bytes a device has left; infinity where nobody knows."""
+  """Returns how many bytes a device has left, infinity if that is unknown."""
   device = jax.local_devices()[0]
   if stats := device.memory_stats():
     return stats['bytes_limit'] - stats['bytes_in_use']
@@ -73,12 +73,12 @@ def free_memory() -> float:
 
 
 def device_count() -> int:
-  """Returns over how many devices a batch is divided, of all processes."""
+  """Returns the number of devices, of all processes, that share a batch."""
   return jax.device_count()
 
 
 def replicate(tree: PyTree) -> PyTree:
-  """Copies host arrays to every local device, as `pmap` wants arguments."""
+  """Copies host arrays to every local device, as arguments for `pmap`."""
   devices = jax.local_devices()
   mesh = Mesh(np.array(devices), (AXIS,))
   sharding = NamedSharding(mesh, PartitionSpec(AXIS))

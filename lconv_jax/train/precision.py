@@ -1,4 +1,4 @@
-"""The dtype of matrix products (paper, appendix A), and loss scaling."""
+"""Dtype of matrix products (paper, appendix A), and loss scaling."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ def init_loss_scale() -> LossScale:
 
 
 def adjust(loss_scale: LossScale, finite: jax.Array) -> LossScale:
-  """Halves the scale after an overflow, doubles it after a long calm.
+  """Halves the scale after an overflow, and doubles it after many good steps.
 
   Args:
     loss_scale: the scale that the step used.

@@ -13,7 +13,7 @@ SAVE_SECONDS = 600.0  # how much work a power cut may cost
 
 
 class Clock:
-  """Measures steps: how long a chunk to take, how fast, how much is left."""
+  """Clock of a run: how fast it trains, and how much time is left."""
 
   def __init__(self, seconds: float = 0.0) -> None:
     """Starts the clock of a run that has taken `seconds` before."""
@@ -30,7 +30,7 @@ class Clock:
     return self._chunks >= 2
 
   def chunk(self) -> int:
-    """Returns how many steps to take before the host looks up again."""
+    """Returns the number of steps until the host looks at the run again."""
     self._chunk_begin = time.perf_counter()
     if not self.warm:  # the first compiles, the second is measured
       return 1
@@ -53,19 +53,19 @@ class Clock:
     self._epoch = [0, 0.0]
 
   def steps_per_second(self) -> float:
-    """Returns the speed of training in this epoch, compilation left out."""
+    """Returns the speed of training in this epoch, without compilation."""
     steps, seconds = self._epoch
     return steps / seconds if steps else 0.0
 
   def left(self, now: int, total: int) -> float:
-    """Returns the seconds that the rest will take, evaluation included."""
+    """Returns the seconds that the rest will take, with evaluations."""
     if self._warm is None or now == self._warm[0]:
       return 0.0
     step, since = self._warm
     return (time.perf_counter() - since) / (now - step) * (total - now)
 
   def save_is_due(self) -> bool:
-    """Returns whether the last checkpoint is `SAVE_SECONDS` old."""
+    """Returns whether the last checkpoint is `SAVE_SECONDS` old or older."""
     old = time.perf_counter() - self._saved >= SAVE_SECONDS
     return bool(runs.hosts.gather([old])[0, 0])
 
@@ -79,10 +79,10 @@ class Clock:
 
 
 class Display:
-  """Prints lines that stay, and a line that the next one replaces."""
+  """Display of lines that stay, and of a line that the next one replaces."""
 
   def __init__(self) -> None:
-    """Nothing is shown yet."""
+    """Shows nothing yet."""
     self._terminal = sys.stdout.isatty()
     self._printed = time.perf_counter()
 
@@ -92,7 +92,7 @@ class Display:
     self._printed = time.perf_counter()
 
   def passing(self, text: str) -> None:
-    """Shows a line for now; without a terminal, only after a long silence."""
+    """Shows a line for now; in a file, prints it after a long silence only."""
     if self._terminal:
       runs.hosts.say(f'\r\033[K{text}', end='')
     elif time.perf_counter() - self._printed > SILENCE:
@@ -102,9 +102,9 @@ class Display:
 def line(
   rows: Sequence[dict[str, Any]], epochs: int, seconds_left: float
 ) -> str:
-  """Returns the metrics of runs that go in step as the line a person reads.
+  """Returns the line that tells a person the metrics of runs.
 
-  Of several runs, it tells the lowest and the highest.
+  Of several runs, which are at the same step, it tells the range.
   """
   row = rows[0]
   parts = [f'epoch {round(row["epoch"], 2):g}/{epochs}']
@@ -137,7 +137,7 @@ def _range(values: Sequence[float], spec: str | None = None) -> str:
 
 
 def share(x: float) -> str:
-  """Returns a share in per cent with three significant digits at most."""
+  """Returns a share in per cent, with at most three significant digits."""
   return f'{100 * x:.3g}%'
 
 

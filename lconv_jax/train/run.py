@@ -1,6 +1,7 @@
 """The driver: from configs to results, for one run and for many."""
 
 import contextlib
+import functools
 import json
 import pathlib
 import signal
@@ -17,7 +18,7 @@ from lconv_jax.train import check, loop, optim, parallel, precision, warm_start
 from lconv_jax.train.side_by_side import DoesNotFit
 from lconv_jax.train.trainer import Setup, Trainer, setup
 
-# Numbers that are left out of the program where they are 0.
+# Numbers that are left out of the program if they are 0.
 _SWITCHES = ('optim.momentum', 'model.dropout')
 
 _Part = Sequence[runs.Folder]  # of runs that train side by side
@@ -32,12 +33,13 @@ def train_and_evaluate(
 
   Args:
     config: see configs/base.py.
-    workdir: the run folder; the same config in the same folder continues it.
-    callbacks: called after each evaluation, and once the run is finished.
+    workdir: the run folder; the same config in the same folder continues.
+    callbacks: functions to call after each evaluation and at the end.
 
   Returns:
-    What done.json holds: metrics of the `best` epoch (by validation accuracy,
-    as the paper reports) and of the `last`, number of weights, environment.
+    The content of done.json: metrics of the `best` epoch (by validation
+    accuracy, as the paper reports) and of the `last` one, numbers of weights,
+    environment.
 
   Raises:
     UsageError: something that the user can mend.
@@ -76,18 +78,18 @@ def train_all(
 ) -> dict[str, Exception]:
   """Trains, or continues, a run for each config, in `root`/name.
 
-  Runs that differ only in what `optim.Hyper` holds train side by side in one
-  program. Their folders are those of single runs: a run that was begun here can
-  be continued alone, and the other way round.
+  Runs whose configs differ only in the fields of `optim.Hyper` train side by
+  side in one program. Their folders are like those of single runs: a run that
+  has begun here can be continued alone, and the other way round.
 
   Args:
-    configs: see configs/base.py; by name.
+    configs: see configs/base.py; by the names of the runs.
     root: the folder of all run folders.
     at_once: how many may train side by side; 0: as many as fit into memory,
       where that is faster.
 
   Returns:
-    What went wrong, by the names of those runs that did not get to their end.
+    The errors of the runs that did not get to their end, by name.
 
   Raises:
     UsageError: the command as a whole makes no sense.
@@ -115,8 +117,8 @@ def train_all(
         programs.setdefault(_program_of(config), []).append(folder)
   left = sum(map(len, programs.values()))
   runs.hosts.say(
-    f'{root}: {len(folders)} runs, {finished} of them finished; {left} to '
-    f'train, in {len(programs)} program(s).'
+    f'{root}: {len(folders)} runs, {finished} finished; {left} to train, '
+    f'in {len(programs)} program(s).'
   )
   _train_in_turn(
     [p for members in programs.values() for p in _parts(members, at_once)], root
@@ -155,7 +157,7 @@ def _evaluate(folder: runs.Folder) -> dict[str, Any]:
   """Evaluates the best and the last net of a run folder."""
   with folder.open():
     built = _prepare(folder.config)
-    trainer = Trainer(built, [folder.restore(*built.shapes())])
+    trainer = Trainer(built, [folder.restore(built.shapes)])
     nets = {'best': trainer.best, 'last': trainer.net()}
     if not folder.best_row:
       del nets['best']  # no epoch has been evaluated yet
@@ -167,7 +169,7 @@ def _evaluate(folder: runs.Folder) -> dict[str, Any]:
 
 
 def _program_of(config: ml_collections.ConfigDict) -> str:
-  """Returns what runs have in common that one program can train."""
+  """Returns a key that is equal for runs that one program can train."""
   flat = traverse_util.flatten_dict(config.to_dict(), sep='.')
   for field in optim.FIELDS:
     # Without dropout, or momentum, the program is another one.
@@ -176,9 +178,9 @@ def _program_of(config: ml_collections.ConfigDict) -> str:
 
 
 def _parts(folders: _Part, at_once: int) -> Iterator[_Part]:
-  """Divides runs of one program into those that train side by side.
+  """Divides runs of one program into parts that train side by side.
 
-  They must stand at the same step.
+  The runs of a part are at the same step.
   """
   if not at_once:
     at_once = 1 if _gains_nothing(folders[0].config) else len(folders)
@@ -200,11 +202,11 @@ def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
 
 
 def _train_in_turn(waiting: list[_Part], where: pathlib.Path) -> None:
-  """Trains one part after the other; what fails is noted in its folders.
+  """Trains one part after the other; the folders note what fails.
 
   Args:
     waiting: the parts.
-    where: the folder to name when all runs are meant.
+    where: the folder to name in messages about all runs.
 
   Raises:
     Interrupted: a signal came.
@@ -226,11 +228,11 @@ def _train_in_turn(waiting: list[_Part], where: pathlib.Path) -> None:
 def _train(
   folders: _Part, where: pathlib.Path
 ) -> tuple[list[_Part], signal.Signals | None]:
-  """Trains runs side by side, or returns the parts in which they can train.
+  """Trains runs side by side, or returns smaller parts in which they can train.
 
   Returns:
-    What is left to train, and a signal that came when nothing was left to
-    interrupt.
+    The parts that are left to train, and a signal that came when there was
+    nothing left to interrupt.
   """
   with contextlib.ExitStack() as stack:
     for folder in folders:
@@ -240,9 +242,10 @@ def _train(
     if not folders:
       return [], None
     built, by_step = _prepare(folders[0].config), {}
+    shapes = functools.cache(built.shapes)
     for folder in folders:
       with folder.failing_alone():
-        saved = folder.restore(*built.shapes())
+        saved = folder.restore(shapes)
         step = saved and int(saved.state.step)
         by_step.setdefault(step, []).append((folder, saved))
     if len(by_step) != 1:  # a newest checkpoint was damaged
@@ -274,7 +277,7 @@ def _train(
 def _headline(
   config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
 ) -> str:
-  """Returns what is going to be trained, on what, as lines for a person."""
+  """Returns lines that tell a person what is trained, and on what."""
   built, device = trainer.setup, jax.devices()[0].device_kind
   sizes = {name: stop - start for name, (start, stop) in built.splits.items()}
   count, more = trainer.count, jax.process_count()

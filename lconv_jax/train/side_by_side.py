@@ -1,7 +1,7 @@
 """One run, or several side by side in one program, behind the same interface.
 
 `One` and `Many` have the functions that a `Trainer` compiles, and know which
-part of their arrays belongs to which run. Several runs train under `vmap`
+part of an array belongs to which run. Several runs train under `vmap`
 (law 4): what they have in common is computed once. With one seed for all, a
 batch is shuffled, augmented and multiplied by all first layers at once.
 """
@@ -27,12 +27,12 @@ class DoesNotFit(Exception):
 
 
 def lanes(p: program.Program, hypers: Sequence[optim.Hyper]) -> 'One | Many':
-  """Returns the runs of a program, given the hyperparameters of each."""
+  """Returns `One` or `Many`, as there are hyperparameters."""
   return Many(p, hypers) if hypers[1:] else One(p, hypers[0])
 
 
 class One:
-  """A single run. Nothing is batched: `vmap` over one run changes its bits."""
+  """A single run, without `vmap`, which would change its bits."""
 
   count = 1
 
@@ -85,7 +85,7 @@ class Many:
     self._train_chunk = jax.vmap(p.train_chunk, (state, h, None, None), state)
 
   def split(self, tree: PyTree) -> list[PyTree]:
-    """Returns each run's part of arrays on the host; scalars are all runs'."""
+    """Returns each run's part of arrays on the host; all share scalars."""
     return [
       jax.tree.map(lambda x, i=i: x[i] if np.ndim(x) else x, tree)
       for i in range(self.count)

@@ -1,6 +1,6 @@
-"""The compiled functions: the train step, chunks of steps, and evaluation.
+"""Compiled functions: the train step, chunks of steps, and evaluation.
 
-They know the other devices by the axis name `parallel.AXIS` alone. The state
+They know the other devices only by the axis name `parallel.AXIS`. The state
 after step t is a function of (config, seed, t).
 """
 
@@ -30,7 +30,7 @@ class Totals(NamedTuple):
 
 
 class TrainState(NamedTuple):
-  """Everything that a step changes."""
+  """State that a step changes."""
 
   step: Integer[Array, '']  # steps taken
   params: PyTree  # float32
@@ -41,7 +41,7 @@ class TrainState(NamedTuple):
 
 
 class Data(NamedTuple):
-  """All images, on every device; splits are ranges of indices."""
+  """Images of all splits, on every device; a split is a range of indices."""
 
   images: UInt8[Array, 'n h w c']
   labels: Integer[Array, ' n']
@@ -64,7 +64,7 @@ class Program:
 
   @property
   def steps_per_epoch(self) -> int:
-    """Full batches in an epoch; the remainder waits for another shuffle."""
+    """Full batches in an epoch; the remaining images wait for the next one."""
     return self.num_train // self.batch_size
 
   @property
@@ -97,8 +97,8 @@ class Program:
   ) -> TrainState:
     """Trains until `state.step == stop`, within one epoch.
 
-    The number of steps is data, not shape: one compiled program serves chunks
-    of any length.
+    The number of steps is data, not a shape, so that one compiled program
+    serves chunks of any length.
     """
     epoch = state.step // self.steps_per_epoch
     order = jax.random.permutation(
@@ -126,11 +126,10 @@ class Program:
     data: Data,
     index: Integer[Array, ' b'],
   ) -> TrainState:
-    """Takes one step on the images at `index`, this device's share.
+    """Takes one step on this device's share of a batch, the images at `index`.
 
-    In float16, a step whose gradients overflow changes the loss scale and
-    nothing else: it is tried again, on the same batch and with the same random
-    numbers.
+    In float16, a step whose gradients overflow changes only the loss scale: it
+    is tried again, on the same batch and with the same random numbers.
     """
     images, labels = data.images[index], data.labels[index]
     key = jax.random.fold_in(_rng(hyper, AUGMENT), state.step)

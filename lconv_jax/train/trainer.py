@@ -84,9 +84,9 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
 
 
 class Trainer:
-  """The compiled functions of runs that go in step, and their state.
+  """Compiled functions of one run, or of several side by side, and their state.
 
-  Of one run, or of several side by side: lists have an element for each run.
+  Lists have an element for each run.
   """
 
   def __init__(
@@ -98,10 +98,10 @@ class Trainer:
     """Initialises the state.
 
     Args:
-      setup: what the runs have in common.
-      saved: to continue from, a checkpoint of each run, all of the same step;
-        none: to begin.
-      hypers: of each run; none: one run, with the hyperparameters of `setup`.
+      setup: program and data of all runs.
+      saved: a checkpoint of each run, all of the same step, from which to
+        continue; none: the runs begin.
+      hypers: hyperparameters of each run; none: one run, with those of `setup`.
 
     Raises:
       DoesNotFit: several runs need more memory than there is.
@@ -134,11 +134,11 @@ class Trainer:
     return int(np.ravel(parallel.unreplicate(self.state.step))[0])
 
   def net(self) -> dict[str, PyTree]:
-    """Returns what evaluation needs; the next chunk overwrites it."""
+    """Returns `params` and `batch_stats`, which the next chunk overwrites."""
     return _net(self.state)
 
   def start_from(self, net: dict[str, PyTree]) -> None:
-    """Replaces the initial nets by one, `params` and `batch_stats`."""
+    """Replaces the initial nets of all runs by `params` and `batch_stats`."""
     net = parallel.replicate(self._lanes.join([net] * self.count))
     self.state = self.state._replace(**net)
     self.best = self._copy(self.net())
@@ -194,7 +194,7 @@ class Trainer:
 
     Args:
       net: what `self.net` returns, or `self.best`.
-      choose: returns the wanted units, given how many there are; None: all.
+      choose: returns the units to fetch, given their number; None: all.
     """
     kernel = net['params'][self.setup.net.layers[0].name]['kernel']
     if choose:
@@ -203,7 +203,7 @@ class Trainer:
     return self._on_host(kernel)
 
   def keep(self, better: Sequence[bool]) -> None:
-    """Keeps a copy of the nets of those runs that are better than before."""
+    """Keeps a copy of the nets of the runs that are better than before."""
     if any(better):
       which = parallel.replicate(self._lanes.join(better))
       self.best = self._choose(which, self.net(), self.best)

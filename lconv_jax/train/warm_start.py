@@ -1,4 +1,4 @@
-"""A net to start from: another run's, embedded where necessary."""
+"""Start from the net of another run, which is embedded if necessary."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from lconv_jax.train.trainer import Trainer
 
 
 def start(trainer: Trainer, folders: Sequence[runs.Folder]) -> None:
-  """Lets runs that begin start from the net of `config.train.init_from`."""
+  """Replaces the initial nets of runs by that of `config.train.init_from`."""
   source, net = folders[0].config.train.init_from, trainer.setup.net
   trainer.start_from(
     runs.hosts.arrays_in_first(lambda: load(source, net), like=net.shapes)
@@ -20,12 +20,12 @@ def start(trainer: Trainer, folders: Sequence[runs.Folder]) -> None:
 
 
 def load(folder: str, net: models.Description) -> dict[str, PyTree]:
-  """Returns the best net of a run as that of another one.
+  """Returns the best net of a run as another net's variables.
 
   Args:
-    folder: of the run, as `config.train.init_from` gives it.
-    net: the net that begins: the run's own, or one in which it can be embedded
-      (CONV in LOCAL in FC).
+    folder: the run folder, as in `config.train.init_from`.
+    net: the net that begins: the same as the run's, or one in which that can be
+      embedded (CONV in LOCAL in FC).
 
   Returns:
     `params` and `batch_stats` of `net`, on the host.

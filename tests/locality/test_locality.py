@@ -726,7 +726,7 @@ def test_a_run_logs_its_locality(logged):
 
 def test_a_run_ends_with_the_locality_of_its_best_net(logged):
   done = json.loads((logged / 'alone' / 'done.json').read_text())
-  kernel = checkpoint.load_params(logged / 'alone')['conv1']['kernel']
+  kernel = checkpoint.load_net(logged / 'alone')['params']['conv1']['kernel']
   assert done['locality'] == locality.metrics(
     np.asarray(kernel), tuple(done['image_shape'])
   )

@@ -48,7 +48,7 @@ def test_the_newest_comes_back_whole(tmp_path):
   assert saved.best_row == {'epoch': 3}
   assert type(saved.state['opt_state']) is type(state()['opt_state'])
   for which, fill in (('best', -3), ('last', 3)):
-    params = checkpoint.load_params(tmp_path, which)
+    params = checkpoint.load_net(tmp_path, which)['params']
     assert (params['fc1']['kernel'] == fill).all()
 
 
@@ -56,7 +56,7 @@ def test_half_a_checkpoint_is_none(tmp_path):
   (tmp_path / checkpoint.FOLDER / '2.orbax-checkpoint-tmp').mkdir(parents=True)
   assert not checkpoint.exists(tmp_path)
   with pytest.raises(errors.UsageError, match='no checkpoint'):
-    checkpoint.load_params(tmp_path)
+    checkpoint.load_net(tmp_path)['params']
   save(tmp_path, 4)
   assert checkpoint.exists(tmp_path)
 
@@ -79,7 +79,7 @@ def test_a_damaged_checkpoint_leaves_the_one_before_it(tmp_path):
   save(tmp_path, 1, 2)
   damage(tmp_path, 2)
   assert restore(tmp_path).best_row == {'epoch': 1}
-  params = checkpoint.load_params(tmp_path, 'last')
+  params = checkpoint.load_net(tmp_path, 'last')['params']
   assert (params['fc1']['kernel'] == 1).all()
   # Reading deletes nothing: what is damaged here may be readable elsewhere.
   assert (tmp_path / checkpoint.FOLDER / '2').exists()
@@ -98,7 +98,7 @@ def test_training_on_replaces_what_was_damaged(tmp_path):
 def test_nothing_but_damage_is_said_in_a_sentence(tmp_path):
   save(tmp_path, 1)
   damage(tmp_path, 1)
-  for read in (restore, checkpoint.load_params):
+  for read in (restore, checkpoint.load_net):
     with pytest.raises(errors.UsageError, match='None of the checkpoints'):
       read(tmp_path)
 
@@ -111,7 +111,7 @@ def test_another_architecture_is_refused_with_both_shapes(tmp_path):
 
 def test_params_of_nothing_are_refused(tmp_path):
   with pytest.raises(errors.UsageError, match='no checkpoint'):
-    checkpoint.load_params(tmp_path)
+    checkpoint.load_net(tmp_path)['params']
 
 
 def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):

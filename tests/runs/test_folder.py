@@ -91,7 +91,7 @@ def test_a_run_without_its_config_is_not_touched(content, tmp_path, config):
 
 def test_epochs_0_opens_a_run_of_any_length_only(tmp_path, config):
   begin(tmp_path, config)
-  (tmp_path / 'checkpoints' / '1').mkdir()
+  (tmp_path / 'checkpoints' / '1').mkdir(parents=True)
   config.train.epochs, config.train.batch_size, config.optim.lr = 0, 100, 3.0
   with runs.Folder(tmp_path, config).open():
     assert runs.read_json(tmp_path / 'config.json')['train']['epochs'] == 400

@@ -147,7 +147,7 @@ def test_nan_stops_the_run_and_keeps_what_was_saved(
     train.train_and_evaluate(config, tmp_path)
   assert 'loss is nan' in (tmp_path / runs.ERROR).read_text()
   assert [row['epoch'] for row in runs.metrics.read(tmp_path)] == [1, 2]
-  params = runs.checkpoint.load_params(tmp_path, 'last')
+  params = runs.checkpoint.load_net(tmp_path, 'last')['params']
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(params))
 
 

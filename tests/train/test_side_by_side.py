@@ -33,7 +33,7 @@ def points(*names, **fields):
 
 
 def params(folder, which='last'):
-  return runs.checkpoint.load_params(folder, which)
+  return runs.checkpoint.load_net(folder, which)['params']
 
 
 def assert_close(a, b, **tolerance):
@@ -126,7 +126,7 @@ def test_each_point_has_a_run_folder_of_its_own(whole, capsys):
   # Finished points are left alone.
   before = (whole / 'plain' / 'done.json').stat().st_mtime_ns
   assert train.train_all(points(), whole) == {}
-  assert '4 of them finished; 0 to train' in capsys.readouterr().out
+  assert '4 finished; 0 to train' in capsys.readouterr().out
   assert (whole / 'plain' / 'done.json').stat().st_mtime_ns == before
   # The best net is the one that was evaluated.
   config = points()['seed']
@@ -238,7 +238,7 @@ def test_a_single_run_continues_a_point_and_a_grid_a_single_run(
   assert 'continues after step 20' in capsys.readouterr().out
   assert train.train_all(configs, tmp_path) == {}
   out = capsys.readouterr().out
-  assert '1 of them finished' in out and 'continues after step 20' in out
+  assert '1 finished' in out and 'continues after step 20' in out
 
 
 def test_a_point_that_turns_nan_stops_alone(whole, tmp_path, capsys):
@@ -255,7 +255,7 @@ def test_a_point_that_turns_nan_stops_alone(whole, tmp_path, capsys):
     small.assert_same_run(whole / name, tmp_path / name)
   # Again: it is tried again, alone, and nothing else is.
   assert train.train_all(configs, tmp_path).keys() == {'dropout'}
-  assert '3 of them finished; 1 to train' in capsys.readouterr().out
+  assert '3 finished; 1 to train' in capsys.readouterr().out
 
 
 def test_groups_and_points_fail_by_themselves(tmp_path):
