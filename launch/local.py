@@ -26,7 +26,7 @@ import rich.live
 
 from launch import options, status, sweep, together
 from launch.status import State
-from lconv_jax import errors, runs
+from lconv_jax import command, runs
 
 _LOOK = 0.5  # seconds between two looks at the processes
 # The last is what closing a terminal sends.
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser = options.parser('launch.local', __doc__)
   parser.add_argument(
     '--jobs',
-    type=errors.positive,
+    type=command.positive,
     default=0,
     help='a process for each point, so many at a time; default: one for all',
   )
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   )
   parser.add_argument(
     '--at_once',
-    type=errors.positive,
+    type=command.positive,
     default=0,
     help='points side by side in one process; default: as many as fit',
   )

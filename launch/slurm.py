@@ -20,7 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from launch import options, sweep
-from lconv_jax import errors, runs
+from lconv_jax import command, runs
 
 _SCRIPT = 'slurm.sh'
 
@@ -186,19 +186,22 @@ def _tasks_per_node(args: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
   made = options.parser('launch.slurm', __doc__)
   made.add_argument(
-    '--at_once', type=errors.positive, help='points that train at a time'
+    '--at_once', type=command.positive, help='points that train at a time'
   )
   made.add_argument(
-    '--nodes', type=errors.positive, default=1, help='of each point; default: 1'
+    '--nodes',
+    type=command.positive,
+    default=1,
+    help='of each point; default: 1',
   )
   made.add_argument(
     '--ntasks_per_node',
-    type=errors.positive,
+    type=command.positive,
     help='processes of each point; default: 1, on several nodes as many as '
     'GPUs',
   )
   made.add_argument('--gpus', type=_gpus, help='per node, such as 4 or a100:4')
-  made.add_argument('--cpus', type=errors.positive, help='per process')
+  made.add_argument('--cpus', type=command.positive, help='per process')
   made.add_argument('--mem', help='per node, such as 32G')
   made.add_argument('--time', type=_time, help='limit, such as 8:00:00')
   made.add_argument('--partition')

@@ -50,18 +50,25 @@ def run(
   return 0
 
 
-def pairs(option: str, form: str, words: Sequence[str]) -> dict[str, str]:
-  """Returns the names and values that a repeatable option was given.
+def natural(word: str) -> int:
+  """Returns an argument that must be 0 or more."""
+  if not word.isdecimal():
+    raise argparse.ArgumentTypeError(
+      f'{word!r} is not a whole number, 0 or more'
+    )
+  return int(word)
 
-  Args:
-    option: '--only', for example.
-    form: of a word, such as 'FIELD=VALUE'.
-    words: what the command line has.
 
-  Raises:
-    UsageError: a word has another form.
-  """
-  for word in words:
-    if '=' not in word:
-      raise errors.UsageError(f'{option} {word} must be {form}.')
-  return dict(word.split('=', 1) for word in words)
+def positive(word: str) -> int:
+  """Returns an argument that must be 1 or more."""
+  if not word.isdecimal() or int(word) < 1:
+    raise argparse.ArgumentTypeError(f'{word!r} is not a whole number above 0')
+  return int(word)
+
+
+def pair(word: str) -> tuple[str, str]:
+  """Returns name and value of an argument NAME=VALUE."""
+  name, is_set, value = word.partition('=')
+  if not is_set:
+    raise argparse.ArgumentTypeError(f'{word!r} is not of the form NAME=VALUE')
+  return name, value

@@ -1,6 +1,5 @@
 """Errors that a user can mend, and the nearest valid name for a wrong one."""
 
-import argparse
 import difflib
 from collections.abc import Iterable
 
@@ -30,19 +29,3 @@ def unknown(field: str, name: str, options: Iterable[str]) -> UsageError:
     f'{field}={name!r} does not exist.{nearest(name, options)}'
     f'Valid: {", ".join(options)}.'
   )
-
-
-def natural(word: str) -> int:
-  """Returns an argument of a command line that must be 0 or more."""
-  if not word.isdecimal():
-    raise argparse.ArgumentTypeError(
-      f'{word!r} is not a whole number, 0 or more'
-    )
-  return int(word)
-
-
-def positive(word: str) -> int:
-  """Returns an argument of a command line that must be 1 or more."""
-  if not word.isdecimal() or int(word) < 1:
-    raise argparse.ArgumentTypeError(f'{word!r} is not a whole number above 0')
-  return int(word)

@@ -48,16 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     '--out', default='figures', metavar='DIR', help='default: figures'
   )
   parser.add_argument(
-    '--only', action='append', default=[], metavar='FIELD=VALUE',
+    '--only', action='append', type=command.pair, default=[],
+    metavar='FIELD=VALUE',
     help='only runs whose config has it, such as data.name=cifar10',
   )  # fmt: skip
   parser.add_argument(
-    '--data', action='append', default=[], metavar='NAME=TEXT',
+    '--data', action='append', type=command.pair, default=[],
+    metavar='NAME=TEXT',
     help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
   )  # fmt: skip
   parser.add_argument(
-    '--seed', type=errors.natural, default=0, help='of the choice among filters'
-  )
+    '--seed', type=command.natural, default=0,
+    help='of the choice among filters',
+  )  # fmt: skip
   return parser
 
 
@@ -70,11 +73,9 @@ def _draw(args: argparse.Namespace) -> None:
       f'{args.name} is made of runs: name their folders, or one that holds '
       'them.'
     )
-  data = command.pairs('--data', 'NAME=TEXT', args.data)
-  request = report.Request(args.command, data, args.seed)
+  request = report.Request(args.command, dict(args.data), args.seed)
   found, left_out = find.find(args.runs)
-  conditions = command.pairs('--only', 'FIELD=VALUE', args.only)
-  found = find.only(found, conditions)
+  found = find.only(found, dict(args.only))
   chosen, also_left_out = experiments.group(found)
   for why in left_out + also_left_out:
     print(f'left out: {why}', file=sys.stderr)

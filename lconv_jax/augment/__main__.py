@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--cutout', type=int, default=-1, help='as --config.data.cutout'
   )
   parser.add_argument(
-    '--rows', type=errors.positive, default=5, help='augmented'
+    '--rows', type=command.positive, default=5, help='augmented'
   )
   parser.add_argument(
-    '--columns', type=errors.positive, default=8, help='images'
+    '--columns', type=command.positive, default=8, help='images'
   )
   parser.add_argument('--seed', type=int, default=0)
   return command.run(

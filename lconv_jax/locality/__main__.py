@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--out', help="figure's folder; default: the first run")
   parser.add_argument('--csv', help='write the tables as one')
   parser.add_argument(
-    '--window', type=errors.positive, default=locality.WINDOW,
+    '--window', type=command.positive, default=locality.WINDOW,
     help='side of the window, pixels',
   )  # fmt: skip
   parser.add_argument(
-    '--seed', type=errors.natural, default=0, help='of the shuffles'
+    '--seed', type=command.natural, default=0, help='of the shuffles'
   )
   return command.run(parser, _report, argv)
 
@@ -53,7 +53,7 @@ def _report(args: argparse.Namespace) -> None:
   print(_tables(layers, args.window), *lines, sep='\n')
   if args.csv:
     pathlib.Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
-    report.write_csv([_row(layer) for layer in layers], args.csv, digits=None)
+    report.write_csv([_row(layer) for layer in layers], args.csv, digits=0)
     print(f'wrote {args.csv}')
   shown = [layer.run for layer in layers]
   caption = report.caption((_CAPTION,), shown, report.Request(args.command))

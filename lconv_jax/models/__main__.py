@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lconv_jax import command
 
 with command.needs('train'):
-  from lconv_jax import errors, models, report
+  from lconv_jax import models, report
   from lconv_jax.models import table
 
 _NOTE = """\
@@ -31,12 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     metavar='NAME', help=f'only these: {", ".join(models.NETS)}',
   )  # fmt: skip
   parser.add_argument(
-    '--base_channels', type=errors.positive, help="α; default: the paper's"
+    '--base_channels', type=command.positive, help="α; default: the paper's"
   )
   parser.add_argument(
-    '--image_size', type=errors.positive, default=32, help='pixels'
+    '--image_size', type=command.positive, default=32, help='pixels'
   )
-  parser.add_argument('--num_classes', type=errors.positive, default=10)
+  parser.add_argument('--num_classes', type=command.positive, default=10)
   return command.run(
     parser,
     lambda args: _print(args) if args.table else parser.print_help(),

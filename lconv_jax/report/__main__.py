@@ -33,14 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--csv', help='write the table with all columns')
   parser.add_argument('--markdown', help='write the table with all columns')
   parser.add_argument(
-    '--data', action='append', default=[], metavar='NAME=TEXT',
+    '--data', action='append', type=command.pair, default=[],
+    metavar='NAME=TEXT',
     help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
   )  # fmt: skip
   return command.run(parser, _report, argv)
 
 
 def _report(args: argparse.Namespace) -> None:
-  data = command.pairs('--data', 'NAME=TEXT', args.data)
+  data = dict(args.data)
   shown = [runs.read(path) for path in args.runs]
   rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]

@@ -1,21 +1,21 @@
-"""Parts that several figures share: lines and axes."""
+"""Lines and axes that several figures share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib import axes, ticker
 
-# Lines of metrics.jsonl: a line lacks what was not measured at that epoch.
+# Rows of metrics.jsonl: a row lacks what was not measured at that epoch.
 Metrics = Sequence[Mapping[str, Any]]
 
 
 class Point(NamedTuple):
-  """A result, or the mean of some that differ in the seed."""
+  """A result, or the mean of results that differ in the seed."""
 
   x: float
   y: float
   deviation: float | None = None  # standard deviation over seeds
-  finished: bool = True  # else drawn hollow
+  finished: bool = True  # an unfinished result is drawn hollow
 
 
 def share(ax: axes.Axes, metrics: Metrics, key: str, **look: Any) -> None:
@@ -31,7 +31,7 @@ def share(ax: axes.Axes, metrics: Metrics, key: str, **look: Any) -> None:
 
 
 def points(ax: axes.Axes, results: Iterable[Point], **look: Any) -> None:
-  """Draws a line through results: hollow ones are not finished."""
+  """Draws a line through results, with hollow markers if unfinished."""
   results = sorted(results)
   if not results:
     return

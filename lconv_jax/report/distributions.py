@@ -1,4 +1,4 @@
-"""Distributions of what is measured of filters, beside the shuffled ones'."""
+"""Distributions of the measures of filters, beside those of shuffles."""
 
 import textwrap
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ MEASURES = {
 }
 _DRAWN = 'spread', 'window_share', 'box_area', 'correlation'
 _NULL, _IN_BOX = 'the same pixels, shuffled', 'inside their boxes'
-_SAMPLE = 500  # filters of which the null is drawn
+_SAMPLE = 500  # filters whose null is drawn
 _SAMPLE_DRAWS = 20  # for each filter
 
 
 class Measured(NamedTuple):
-  """A layer's filters and what was measured of them."""
+  """A layer's filters and their measures."""
 
   label: str
   filters: np.ndarray  # [units, h, w, C]
@@ -35,12 +35,7 @@ class Measured(NamedTuple):
 
 
 def title(name: str, window: int) -> str:
-  """Returns the words for a measure, with its unit.
-
-  Args:
-    name: one of `MEASURES`.
-    window: side of the window, pixels.
-  """
+  """Returns words and unit of one of `MEASURES`, for a window of some side."""
   words, unit, _ = MEASURES[name]
   if name == 'window_share':
     words += f' of {window} x {window}'
@@ -88,7 +83,7 @@ class _Panel(NamedTuple):
 
 
 def _values(layer: Measured, window: int, seed: int) -> dict[str, _Panel]:
-  """Returns what is drawn of a layer, in the units of `MEASURES`."""
+  """Returns the panels of a layer, in the units of `MEASURES`."""
   counted = np.flatnonzero(layer.found.nonzero >= locality.MIN_NONZERO)
   chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
   some = layer.filters[chosen]

@@ -1,8 +1,8 @@
-"""Runs as experiments: what was tuned is chosen, what was repeated is averaged.
+"""Experiments: runs grouped by what they tune and repeat.
 
-Runs that differ in the seed alone are repetitions. Those that differ in what
-the paper tunes (`selection.TUNED`) compete by validation accuracy. Those that
-differ in anything else are different experiments.
+Runs that differ in the seed alone are repetitions, which are averaged. Runs
+that differ in what the paper tunes (`selection.TUNED`) compete by validation
+accuracy. Runs that differ in anything else are different experiments.
 """
 
 import collections
@@ -57,10 +57,10 @@ class Experiment(NamedTuple):
 def group(
   members: Iterable[runs.Record],
 ) -> tuple[list[Experiment], list[str]]:
-  """Returns the experiments that runs make, and a sentence for each left out.
+  """Returns experiments, and a sentence for each run that was left out.
 
-  Runs are left out that have not measured anything yet, whose net is not one of
-  this version, or that compete without a validation accuracy.
+  A run is left out if it has not measured anything yet, if its net is not one
+  of this version, or if it competes without a validation accuracy.
   """
   groups, left_out, result = {}, [], []
   for run in members:
@@ -87,17 +87,17 @@ def from_scratch(chosen: Iterable[Experiment]) -> list[Experiment]:
 
 
 def all_runs(chosen: Iterable[Experiment]) -> list[runs.Record]:
-  """Returns the runs of experiments, all seeds."""
+  """Returns the runs of experiments, with all seeds."""
   return [run for e in chosen for run in e.runs]
 
 
 def agree(chosen: Sequence[Experiment], free: Iterable[str], what: str) -> None:
-  """Raises a UsageError where experiments differ in more than they may.
+  """Raises a UsageError if experiments differ in fields that are not free.
 
   Args:
-    chosen: what one figure, or one cell of a table, is to be made of.
+    chosen: the experiments of one figure, or of one cell of a table.
     free: fields in which they may differ.
-    what: to be made of them.
+    what: name of the figure or cell.
   """
   for field in sorted({field for e in chosen for field in e.fields}):
     # A net or method without the field says nothing about it.
@@ -114,7 +114,7 @@ def agree(chosen: Sequence[Experiment], free: Iterable[str], what: str) -> None:
 def largest(
   chosen: Iterable[Experiment], key: Callable[[Experiment], Any]
 ) -> list[Experiment]:
-  """Returns all of those whose key is the largest."""
+  """Returns all experiments whose key is the largest."""
   chosen = list(chosen)
   top = max(map(key, chosen), default=None)
   return [e for e in chosen if key(e) == top]
@@ -158,10 +158,9 @@ def _winner(members: Sequence[runs.Record]) -> tuple[runs.Record, ...]:
   groups = [g for g in groups if all(run.done for run in g)] or groups
   if len(groups) == 1:  # nothing to choose
     return groups[0]
-  candidates = [_candidate(g) for g in groups]
-  won = selection.winner(candidates)
-  (best,) = (g for g, c in zip(groups, candidates, strict=True) if c is won)
-  return best
+  return max(
+    groups, key=lambda g: selection.accuracy(_candidate(g), 'validation')[0]
+  )
 
 
 def _candidate(members: Sequence[runs.Record]) -> selection.Candidate:
@@ -170,7 +169,7 @@ def _candidate(members: Sequence[runs.Record]) -> selection.Candidate:
 
 
 def _defining(run: runs.Record) -> dict[str, Any]:
-  """Returns the fields that make a run another experiment."""
+  """Returns the fields in which runs of one experiment do not differ."""
   c, skip = run.config, ['seed', *_FREE, *selection.TUNED]
   net = models.NETS.get(c.model.name)
   if c.data.name != 'nlgp':

@@ -15,21 +15,20 @@ class Kind(NamedTuple):
   """A net and a method whose filters the paper shows."""
 
   name: str  # of the net, in a config
-  lasso: bool = False  # whether by β-LASSO that cuts weights, else by SGD
+  method: str = 'SGD'  # or 'β-LASSO', with β > 0: it cuts weights
 
   def __str__(self) -> str:
-    """Returns the words for it."""
-    title = models.NETS[self.name].title
-    return f'{title} by {"β-LASSO" if self.lasso else "SGD"}'
+    """Returns 'S-FC by SGD', for example."""
+    return f'{models.NETS[self.name].title} by {self.method}'
 
   def fits(self, e: Experiment) -> bool:
     """Returns whether an experiment is of this kind."""
-    trained = e.beta if self.lasso else e.method == 'SGD'
-    return e.name == self.name and bool(trained)
+    method = 'β-LASSO' if e.beta else e.method
+    return (e.name, method) == self
 
 
 S_FC_SGD = Kind('s_fc')
-S_FC_LASSO = Kind('s_fc', lasso=True)
+S_FC_LASSO = Kind('s_fc', 'β-LASSO')
 S_LOCAL = Kind('s_local')
 S_CONV = Kind('s_conv')
 
@@ -49,9 +48,6 @@ def draw(
     kinds: a panel each.
     number: of the paper's figure.
 
-  Returns:
-    What was drawn.
-
   Raises:
     UsageError: no finished run is of any kind, or several that differ in more
       than the figure compares.
@@ -69,26 +65,20 @@ def draw(
     list(found.values()), experiments.COMPARED, 'first-layer filters'
   )
   runs = [e.runs[0] for e in found.values()]
-  shape = tuple(runs[0].done['image_shape'])
   rows, cols = (8, 8) if len(kinds) == 1 else (6, 3)
   columns, notes = [], []
   for (kind, e), run in zip(found.items(), runs, strict=True):
     which = f'α = {e.alpha}' + (f', β = {e.beta:g}' if e.beta else '')
-    alone = f'{kind}, {which}'
-    title = alone if len(found) == 1 else str(kind).replace(' by', '\nby')
+    title = (
+      f'{e.net}\nby {kind.method}' if len(found) > 1 else f'{kind}, {which}'
+    )
     columns.append((title, filters(run)))
     words = ', '.join(mosaic.describe(filters(run), rows * cols))
     notes.append(f'{kind} ({which}): {words}.')
   fig = mosaic.draw_filters(
-    columns,
-    shape,
-    rows=rows,
-    cols=cols,
-    seed=request.seed,
-    width=style.COLUMN,
-    notes=False,
+    columns, rows, cols, request.seed, style.COLUMN, notes=False
   )
-  zero = 'mid grey' if shape[-1] == 3 else 'white'
+  zero = 'mid grey' if columns[0][1].shape[-1] == 3 else 'white'
   return Drawn(
     functools.partial(style.save, fig),
     (

@@ -1,4 +1,4 @@
-"""Run folders below a folder, and the choice among them by config."""
+"""Search for run folders, and the choice among runs by config."""
 
 import os
 import pathlib
@@ -13,17 +13,17 @@ from lconv_jax import errors, runs
 def find(
   paths: Iterable[str | pathlib.Path],
 ) -> tuple[list[runs.Record], list[str]]:
-  """Reads run folders, and those that are somewhere below a folder.
+  """Reads run folders, wherever they are below some paths.
 
   Args:
-    paths: run folders, or folders that hold some.
+    paths: run folders, or folders that hold run folders.
 
   Returns:
-    The runs in the order of `paths`, each once, below a folder by name; and a
-    sentence for each one that cannot be read.
+    The runs in the order of `paths` and of their names, each run once; and a
+    sentence for each run that cannot be read.
 
   Raises:
-    UsageError: a path holds none.
+    UsageError: there is no run folder below a path.
   """
   found = {}
   for path in map(pathlib.Path, paths):

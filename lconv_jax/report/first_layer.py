@@ -7,12 +7,12 @@ import numpy as np
 from lconv_jax import errors, locality, models, runs
 
 
-@functools.lru_cache(maxsize=8)  # as large as nets, and shown more than once
+@functools.lru_cache(maxsize=8)  # several figures show the same filters
 def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
   """Returns the filters of the first layer of a run's best net.
 
-  Filters of dense layers have the size of the image. Those of LOCAL layers do
-  as well: each stands at its place, with zeros outside of its window.
+  Filters of dense layers have the size of the image. Filters of LOCAL layers
+  do as well: each stands at its place, with zeros outside of its window.
 
   Args:
     run: from `runs.read`.

@@ -10,7 +10,7 @@ from lconv_jax.report.experiments import Experiment
 
 
 class Drawn(NamedTuple):
-  """A figure or table that was made, and what its caption says."""
+  """A figure or table that was made, and the text of its caption."""
 
   # (path of the PNG or Markdown, caption) -> paths of what was written
   save: Callable[[pathlib.Path, str], style.Paths]
@@ -21,22 +21,13 @@ class Drawn(NamedTuple):
 
 
 class Item(NamedTuple):
-  """A figure or table of the paper.
+  """A figure or table of the paper."""
 
-  Attributes:
-    number: the paper's.
-    what: a line about it.
-    draw: makes it of experiments and of what was asked for; raises a UsageError
-      where no run fits.
-    one_data_set: whether all experiments must be of one data set, whose name is
-      then part of the file's.
-    needs_runs: whether it is made of runs at all.
-  """
-
-  number: str
-  what: str
+  number: str  # the paper's
+  what: str  # a line about it
+  # Makes it of experiments; raises a UsageError where no run fits.
   draw: Callable[[Sequence[Experiment], captions.Request], Drawn]
-  one_data_set: bool = True
+  one_data_set: bool = True  # whose name is then part of the file's
   needs_runs: bool = True
 
   def write(
@@ -45,7 +36,7 @@ class Item(NamedTuple):
     path: pathlib.Path,
     request: captions.Request,
   ) -> tuple[style.Paths, Drawn]:
-    """Writes it with its caption; returns the paths and what was drawn.
+    """Draws and writes it; returns the paths of all files, and what was drawn.
 
     Args:
       chosen: the experiments to choose from.

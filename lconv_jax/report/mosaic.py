@@ -11,16 +11,16 @@ from matplotlib import axes, colors, figure
 from lconv_jax import locality
 from lconv_jax.report import style
 
+Filters = Real[np.ndarray, '_units _h _w _c']
+
 _LINE = 0.72  # grey level of the lines between filters
 
 
 @style.look()
 def draw_filters(
-  columns: Sequence[tuple[str, Real[np.ndarray, '...']]],
-  image_shape: tuple[int, int, int],
+  columns: Sequence[tuple[str, Filters]],
   rows: int = 6,
   cols: int = 6,
-  min_nonzero: int = locality.MIN_NONZERO,
   seed: int = 0,
   width: float | None = None,
   notes: bool = True,
@@ -28,22 +28,17 @@ def draw_filters(
   """Draws filters of first layers side by side (figures 4, 7-9).
 
   Each panel shows filters drawn at random among those with at least
-  `min_nonzero` non-zero values, each scaled by its own largest |weight|. Where
-  there are too few, the next densest follow and the panel says so.
+  `locality.MIN_NONZERO` non-zero values, each scaled by its own largest
+  |weight|. If there are too few, the next densest follow.
 
   Args:
-    columns: for each panel a title and a dense kernel [H*W*C, units], or
-      filters [units, h, w, C] of any size.
-    image_shape: (H, W, C) of dense kernels; C, of all panels, is 1 or 3.
+    columns: a title and filters of any size for each panel; all have 1 channel,
+      or all have 3.
     rows: the most rows of filters in a panel.
     cols: the number of filters in a row.
-    min_nonzero: the least number of non-zero values.
     seed: of the random choice.
     width: of the figure, inches; None: about a column for each panel.
-    notes: whether each panel has what `describe` returns.
-
-  Raises:
-    ValueError: a kernel is not a dense layer on such images.
+    notes: whether each panel has the lines of `describe`.
   """
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)
@@ -52,10 +47,9 @@ def draw_filters(
     '\n'.join(textwrap.fill(line, int(11 * wide)) for line in title.split('\n'))
     for title, _ in columns
   ]
-  filters = [_filters(kernel, image_shape) for _, kernel in columns]
   mosaics = [
-    _mosaic(_paint(f[choose(f, rows * cols, min_nonzero, seed)]), rows, cols)
-    for f in filters
+    _mosaic(_paint(filters[choose(filters, rows * cols, seed)]), rows, cols)
+    for _, filters in columns
   ]
   # Every weight is drawn as the same whole number of dots: none is wider than
   # its neighbour, and no filter is blurred.
@@ -72,8 +66,8 @@ def draw_filters(
 
   fig = figure.Figure(size)
   left = gap
-  for title, f, mosaic, (h, w) in zip(
-    titles, filters, mosaics, sizes, strict=True
+  for title, (_, filters), mosaic, (h, w) in zip(
+    titles, columns, mosaics, sizes, strict=True
   ):
     ax = fig.add_axes(
       (left / width, 1 - (top + h) / size[1], w / width, h / size[1])
@@ -83,70 +77,47 @@ def draw_filters(
     ax.imshow(mosaic, interpolation='nearest', aspect='auto')
     ax.set_title(title, pad=24 if notes else 4)
     if notes:
-      _note(ax, '\n'.join(describe(f, rows * cols, min_nonzero)))
-  _scale(fig, filters[0].shape[-1], gap, size)
+      _note(ax, '\n'.join(describe(filters, rows * cols)))
+  _scale(fig, filters.shape[-1], gap, size)
   return fig
 
 
 def choose(
-  filters: Real[np.ndarray, 'units h w c'],
-  count: int,
-  min_nonzero: int = locality.MIN_NONZERO,
-  seed: int = 0,
+  filters: Filters, count: int, seed: int = 0
 ) -> Int[np.ndarray, ' chosen']:
   """Returns the indices of the filters to draw, at most `count`.
 
   Args:
-    filters: to choose from, at random.
+    filters: chosen at random among those with enough non-zero values; the
+      densest of the others follow if these do not suffice.
     count: how many.
-    min_nonzero: filters with fewer non-zero values come only where others do
-      not suffice, the densest ones first.
     seed: of the random choice.
   """
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
   shuffled = np.random.default_rng(seed).permutation(len(filters))
-  eligible = nonzero[shuffled] >= min_nonzero
+  eligible = nonzero[shuffled] >= locality.MIN_NONZERO
   rest = shuffled[~eligible]
   rest = rest[np.argsort(-nonzero[rest], kind='stable')]
   return np.concatenate([shuffled[eligible], rest])[:count]
 
 
-def describe(
-  filters: Real[np.ndarray, 'units h w c'],
-  count: int,
-  min_nonzero: int = locality.MIN_NONZERO,
-) -> tuple[str, str]:
-  """Returns what a reader must know about a panel, in two lines.
-
-  Args:
-    filters: all that there are.
-    count: how many the panel can show.
-    min_nonzero: as in `choose`.
-  """
+def describe(filters: Filters, count: int) -> tuple[str, str]:
+  """Returns two lines about a panel that has room for `count` filters."""
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
-  enough = filters[nonzero >= min_nonzero]
+  enough = filters[nonzero >= locality.MIN_NONZERO]
   share = 100 * np.mean(nonzero) / filters[0].size
   first = f'{share:.3g} % non-zero'
   if len(enough):
     own = np.median(locality.spread(enough))
     null = np.median(locality.null_spread(enough, draws=20))
     first += f' · median spread {own:.1f} px, shuffled {null:.1f}'
-  second = f'{len(enough):,} of {len(filters):,} filters have ≥ {min_nonzero}'
+  second = f'{len(enough):,} of {len(filters):,} filters have ≥ '
+  second += f'{locality.MIN_NONZERO} non-zeros'
   fewer = ', then fewer' if len(enough) < min(count, len(filters)) else ''
-  return first, f'{second} non-zeros{fewer}'
+  return first, second + fewer
 
 
-def _filters(
-  kernel: Real[np.ndarray, '...'], image_shape: tuple[int, int, int]
-) -> Real[np.ndarray, 'units h w c']:
-  if kernel.ndim == 4:
-    return kernel
-  return locality.from_kernel(kernel, image_shape)
-
-
-def _paint(
-  filters: Real[np.ndarray, 'n h w c'],
-) -> Float[np.ndarray, 'n h w 3']:
+def _paint(filters: Filters) -> Float[np.ndarray, '_units _h _w 3']:
   """Returns filters as RGB images in [0, 1]."""
   largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
   scaled = 0.5 + filters / np.where(largest > 0, 2 * largest, 1)

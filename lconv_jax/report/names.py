@@ -1,4 +1,4 @@
-"""What runs are called, in tables, legends and captions."""
+"""Names of runs for tables, legends and captions."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ from lconv_jax import models, runs
 
 
 def method(config: ml_collections.ConfigDict) -> str:
-  """Returns the name of a config's method: 'S-FC β-LASSO β=50 λ=1e-5'.
+  """Returns a config's net and method: 'S-FC β-LASSO β=50 λ=1e-5'.
 
-  Args:
-    config: of a run; only what differs from the defaults of plain SGD is named.
+  Only what differs from the defaults of plain SGD is named.
   """
   model, o = config.model, config.optim
   net = models.NETS.get(model.name)
@@ -42,7 +41,7 @@ def method(config: ml_collections.ConfigDict) -> str:
 
 
 def labels(shown: Sequence[runs.Record]) -> list[str]:
-  """Returns a name for each run: its method, and its folder if need be."""
+  """Returns a name for each run: its method, with its folder if need be."""
   names = [method(run.config) for run in shown]
   if len(set(names)) == len(names):
     return names
@@ -53,7 +52,7 @@ def labels(shown: Sequence[runs.Record]) -> list[str]:
 
 
 def epochs(run: runs.Record) -> int | str:
-  """Returns how many epochs a run trained, or '12 of 400, unfinished'."""
+  """Returns the number of epochs of a run, or '12 of 400, unfinished'."""
   count = run.config.train.epochs
   if run.done:
     return count
@@ -62,7 +61,7 @@ def epochs(run: runs.Record) -> int | str:
 
 
 def machine(environment: Mapping[str, Any]) -> str | None:
-  """Returns 'NVIDIA H200, AMD EPYC 9654, 16 CPUs', as far as known."""
+  """Returns the known parts of 'NVIDIA H200, AMD EPYC 9654, 16 CPUs'."""
   parts = [environment.get('device'), environment.get('cpu')]
   if 'cpus' in environment:
     parts.append(f'{environment["cpus"]} CPUs')

@@ -57,9 +57,8 @@ def draw(
   written = ()
   if columns:
     text = caption(_FILTERS, drawn, request)
-    written = style.save(
-      draw_filters(columns, image), out / 'filters.png', text
-    )
+    fig = draw_filters(columns)
+    written = style.save(fig, out / 'filters.png', text)
   return lines + [
     f'wrote {path}' for path in (*written, *_curves(shown, out, request))
   ]
@@ -79,7 +78,7 @@ def draw_unfinished(
   """
   columns = [(labels([run])[0], from_layer(*first_layer))]
   written = style.save(
-    draw_filters(columns, first_layer.image_shape),
+    draw_filters(columns),
     run.path / 'filters.png',
     caption((_FILTERS[0], 'The run goes on.'), [run], Request()),
   )

@@ -1,4 +1,4 @@
-"""Numbers of the paper, to stand beside ours.
+"""Accuracies that the paper reports, to stand beside ours.
 
 Neyshabur, Towards Learning Convolutions from Scratch: arXiv v1 and NeurIPS
 2020. Test accuracies in per cent. Most are recalled from the main text and not

@@ -1,4 +1,4 @@
-"""Which run is reported: the best one by validation accuracy (A.2)."""
+"""Choice of the run to report: the best by validation accuracy (A.2)."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from lconv_jax import errors
 
-# Fields of a config whose values are chosen by validation accuracy (A.2); runs
-# that differ in any other one are different experiments.
+# Fields of a config whose values are chosen by validation accuracy (A.2). Runs
+# that differ in any other field are different experiments.
 TUNED = (
   'optim.lr',
   'optim.momentum',
@@ -23,11 +23,11 @@ class Candidate(NamedTuple):
 
   point: Mapping[str, Any]  # fields of the config, without the seed
   best: dict[str, Mapping[str, Any]]  # of finished seeds: metrics, by name
-  seeds: int  # how many there are to be
+  seeds: int  # number of seeds, finished or not
 
 
 def complete(candidates: Sequence[Candidate]) -> list[Candidate]:
-  """Returns those all of whose seeds are finished."""
+  """Returns the candidates all of whose seeds are finished."""
   return [c for c in candidates if len(c.best) == c.seeds]
 
 
@@ -35,7 +35,7 @@ def winner(candidates: Sequence[Candidate]) -> Candidate | None:
   """Returns the complete candidate with the best mean validation accuracy.
 
   Args:
-    candidates: of one experiment; of equals the first one wins.
+    candidates: of one experiment; the first of equal candidates wins.
 
   Raises:
     UsageError: runs have no validation accuracy.
@@ -65,7 +65,7 @@ def accuracy(c: Candidate, part: str) -> tuple[float, float | None]:
     The deviation of a single seed is None.
 
   Raises:
-    UsageError: a run has not measured it.
+    UsageError: a run has not measured that accuracy.
   """
   metric = f'{part}/accuracy'
   try:

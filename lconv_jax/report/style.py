@@ -47,15 +47,11 @@ _LOOK = {
   'pdf.fonttype': 42,  # text stays text
 }
 # Okabe & Ito's without yellow, which is too light for a line.
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
-  '#0072B2',
-  '#D55E00',
-  '#009E73',
-  '#CC79A7',
-  '#E69F00',
-  '#56B4E9',
-  '#000000',
+COLORS = (
+  *('#0072B2', '#D55E00', '#009E73', '#CC79A7'),
+  *('#E69F00', '#56B4E9', '#000000'),
 )
+BLUE, VERMILION, GREEN, *_, BLACK = COLORS
 NOTE = '0.3'  # grey level of notes
 WEIGHTS = mpl.colormaps['RdBu_r']  # diverging, zero is near white
 LAYERS = mpl.colormaps['viridis']  # by depth

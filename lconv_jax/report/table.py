@@ -125,26 +125,23 @@ def as_markdown(lines: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def write_csv(
-  rows: Sequence[Row], path: str | pathlib.Path, digits: int | None = 4
+  rows: Sequence[Row], path: str | pathlib.Path, digits: int = 4
 ) -> None:
   """Writes rows with all columns; unknown cells are empty.
 
   Args:
     rows: of the same columns.
     path: of the CSV.
-    digits: decimals of a float; None: all.
+    digits: decimals of a float; 0: all that it has.
   """
-  rounds = digits is not None
+
+  def rounded(cell: Cell) -> Cell:
+    return round(cell, digits) if digits and isinstance(cell, float) else cell
+
   with open(path, 'w', encoding='utf-8', newline='') as f:
     writer = csv.DictWriter(f, fieldnames=rows[0], lineterminator='\n')
     writer.writeheader()
-    for r in rows:
-      writer.writerow(
-        {
-          k: round(v, digits) if rounds and isinstance(v, float) else v
-          for k, v in r.items()
-        }
-      )
+    writer.writerows({k: rounded(v) for k, v in r.items()} for r in rows)
 
 
 def _percent(share: float | None) -> float | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lconv_jax import errors, report
+from lconv_jax import errors, models, report
 from lconv_jax.report import experiments, style
 from lconv_jax.report.find import find
 from lconv_jax.report.paper import ITEMS
@@ -108,6 +108,12 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   assert got == [(x, pytest.approx(y), False) for x, y in want]
   assert marked(test_epochs, '^')[-1] == (2, pytest.approx(15), True)
   assert not marked(test_weights, '^')  # 3-FC is not finished
+  # Two seeds, in four panels.
+  bars = [c for ax in fig.axes for c in ax.collections]
+  assert len(bars) == 4
+  ((low, high),) = bars[-1].get_segments()
+  assert low[1] == pytest.approx(70 - 100 * 0.02**0.5)
+  assert high[1] == pytest.approx(70 + 100 * 0.02**0.5)
   # No line joins what is marked.
   ends = [line for line in test_epochs.lines if line.get_marker() == 's']
   assert {line.get_linestyle() for line in ends} == {'None'}
@@ -142,15 +148,19 @@ def test_epochs_are_numbered_however_few(
   assert ' '.join(shown) == numbers
 
 
-def test_seeds_have_error_bars(tmp_path, drawn):
-  net(tmp_path, 's_conv', 4, 0.6)
-  net(tmp_path, 's_conv', 4, 0.8, seed=1)
+def test_a_net_of_ones_own_is_drawn_like_the_papers(
+  tmp_path, drawn, monkeypatch
+):
+  own = models.NETS['s_fc']._replace(title='Own', family='own')
+  monkeypatch.setitem(models.NETS, 'own', own)
+  net(tmp_path, 'own', 1, 0.4)
+  net(tmp_path, 's_fc', 1, 0.5)
   draw('accuracy', tmp_path)
-  bars = [c for ax in drawn[0][0].axes for c in ax.collections]
-  assert len(bars) == 4
-  ((low, high),) = bars[-1].get_segments()
-  assert low[1] == pytest.approx(70 - 100 * 0.02**0.5)
-  assert high[1] == pytest.approx(70 + 100 * 0.02**0.5)
+  fig, _ = drawn[0]
+  assert labels(fig.legends[0]) == ['S-FC', 'Own']
+  one, other = fig.legends[0].get_lines()
+  assert one.get_color() == other.get_color()  # both are FC
+  assert one.get_marker() != other.get_marker()
 
 
 def test_accuracy_of_runs_that_cannot_be_compared_is_refused(tmp_path, drawn):
