@@ -150,14 +150,10 @@ def _measure(args: argparse.Namespace, written: Report) -> bool:
     speeds['measured'] = floor.Device(peaks['tflops'], peaks['bandwidth'])
   rows = [peaks]
   for name in names:
-    net = speed.NETS[name]
-    net = net._replace(alpha=1) if args.quick else net
+    c = speed.config(name, size, args.precision)
     rows.append(
-      _row(
-        name, speed.measure, net, size, args.precision, speeds,
-        timeout_s=_TIMEOUT_S,
-      )
-    )  # fmt: skip
+      _row(name, speed.measure, c, size, speeds, timeout_s=_TIMEOUT_S)
+    )
     written.add('speed', rows[-1], speed.line)
   return not any('error' in row for row in rows)
 

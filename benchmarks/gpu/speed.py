@@ -5,14 +5,15 @@ which the host reads the metrics. `step` augments, as training does by default;
 `plain_step` does not; `epoch` also evaluates and keeps the best net.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import ml_collections
 
 from benchmarks import floor, interleave, pictures
+from benchmarks.gpu import training
 from configs import base
 from lconv_jax import data
 from lconv_jax.train import trainer
@@ -25,14 +26,6 @@ _SHARE = 0.7
 _AUGMENTATION = 0.1
 
 
-class Net(NamedTuple):
-  """Net that is trained."""
-
-  model: str  # one of `models.NETS`
-  alpha: int
-  choice: str  # of configs/base.py: the optimiser
-
-
 class Size(NamedTuple):
   """Size of the measurements."""
 
@@ -42,30 +35,32 @@ class Size(NamedTuple):
   peaks: int  # see `device.peaks`
 
 
+_TRAINED = ('s_fc_beta_lasso', 's_fc_sgd', 's_local', 'd_local', 'd_conv')
 NETS = {
-  's_fc_momentum': Net('s_fc', base.ALPHA['s_fc'], 'momentum'),
-  's_fc_beta_lasso': Net('s_fc', base.ALPHA['s_fc'], 'beta_lasso'),
-  **{
-    name: Net(name, base.ALPHA[name], 'momentum')
-    for name in ('s_local', 'd_local', 'd_conv', 'resnet18')
-  },
+  **{name: training.RUNS[name] for name in _TRAINED},
+  'resnet18': functools.partial(base.by_sgd, 'resnet18'),
 }
 FULL = Size(512, (45_000, 5_000, 10_000), 7, 8192)
 QUICK = Size(16, (64, 16, 16), 3, 64)
 
 
+def config(name: str, size: Size, precision: str) -> base.Config:
+  """Returns the paper's setting of one of `NETS`, or a tiny one."""
+  c = NETS[name]()
+  if size is QUICK:
+    c.model.base_channels = 1
+  c.train.batch_size, c.precision = size.batch, precision
+  return c
+
+
 def measure(
-  net: Net,
-  size: Size,
-  precision: str,
-  peaks: dict[str, floor.Device],
+  c: base.Config, size: Size, peaks: dict[str, floor.Device]
 ) -> interleave.Row:
   """Measures one net, in a process of its own.
 
   Args:
-    net: what is trained.
-    size: how much of it.
-    precision: see configs/base.py.
+    c: of `config`.
+    size: the numbers of images and rounds.
     peaks: the devices for floors, by the source of their numbers.
 
   Returns:
@@ -74,10 +69,6 @@ def measure(
     `memory_gib` at the peak, None where the device keeps no count.
   """
   dataset = pictures.dataset(*size.images)
-  c = base.choose(base.base(), net.choice)
-  c.model.update({'name': net.model, 'base_channels': net.alpha})
-  c.train.batch_size = size.batch
-  c.precision = precision
   steps, t, compile_s = _prepare(c, dataset)
 
   def epoch() -> None:
@@ -106,7 +97,9 @@ def measure(
   if 'measured' in floors:
     goals['floor'] = floors['measured']['share'] >= _SHARE
   return {
-    **net._asdict(),
+    'net': c.model.name,
+    'alpha': c.model.base_channels,
+    'optimiser': c.optim.name,
     'batch': size.batch,
     'dtype': t.setup.program.dtype.name,
     'step_s': step_s,
@@ -127,7 +120,7 @@ def measure(
 
 
 def _prepare(
-  c: ml_collections.ConfigDict, dataset: data.Dataset
+  c: base.Config, dataset: data.Dataset
 ) -> tuple[Callable[[], None], trainer.Trainer, float]:
   """Returns a call that trains an epoch, its trainer, and the compile time."""
   t = trainer.Trainer(trainer.setup(c, dataset))

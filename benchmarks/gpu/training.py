@@ -3,14 +3,12 @@
 import functools
 import pathlib
 
-import ml_collections
-
 from benchmarks import floor, interleave
 from configs import base, s_fc
 from lconv_jax import data, runs, train
 
 
-def _beta_lasso(beta: float) -> ml_collections.ConfigDict:
+def _beta_lasso(beta: float) -> base.Config:
   c = s_fc.get_config()
   c.optim.beta = beta
   return c
@@ -29,9 +27,7 @@ RUNS = {
 }
 
 
-def config(
-  name: str, epochs: int, data_dir: str, quick: bool
-) -> ml_collections.ConfigDict:
+def config(name: str, epochs: int, data_dir: str, quick: bool) -> base.Config:
   """Returns the paper's setting of one of `RUNS`.
 
   Each tenth epoch is evaluated, and nothing is saved before the end or SIGTERM:
@@ -54,9 +50,7 @@ def config(
   return c
 
 
-def floors(
-  configs: list[ml_collections.ConfigDict], device: floor.Device
-) -> list[float]:
+def floors(configs: list[base.Config], device: floor.Device) -> list[float]:
   """Returns the least seconds that the steps of runs take."""
   return [floor.run(c, device) for c in configs]
 
@@ -76,7 +70,7 @@ def prepare(data_dir: str) -> None:
   data.read('cifar10', data_dir)
 
 
-def run(c: ml_collections.ConfigDict, folder: pathlib.Path) -> interleave.Row:
+def run(c: base.Config, folder: pathlib.Path) -> interleave.Row:
   """Trains or continues a run, or reads it if it is finished."""
   done = train.train_and_evaluate(c, folder)
   best, last = done['best'], done['last']

@@ -78,12 +78,12 @@ def test_without_any_device_as_well():
 
 def test_speed_is_measured_and_written(here, monkeypatch, tmp_path, capsys):
   monkeypatch.setattr(device, '_SECONDS', 0.01)
-  status, content = quick(tmp_path, '--only', 's_fc_momentum')
+  status, content = quick(tmp_path, '--only', 's_fc_sgd')
   assert status == 0
   peaks = content['peaks']['rows'][0]
   assert peaks['tflops'] > 0 and peaks['bandwidth'] > 0
   (row,) = content['speed']['rows']
-  assert row['name'] == 's_fc_momentum' and row['compile_s'] > 0
+  assert row['name'] == 's_fc_sgd' and row['compile_s'] > 0
   assert row['steps_per_epoch'] == 4 and row['epoch_s'] > row['step_s']
   assert row['memory_gib'] is None  # CPUs do not count
   share = 1 - row['plain_step_s'] / row['step_s']
@@ -105,20 +105,20 @@ def test_speed_is_measured_and_written(here, monkeypatch, tmp_path, capsys):
 def test_a_failure_is_recorded_and_the_rest_goes_on(
   here, monkeypatch, tmp_path, capsys
 ):
-  def measure(net, *_):
-    if net.choice == 'beta_lasso':
+  def measure(c, *_):
+    if c.optim.name == 'beta_lasso':
       raise errors.UsageError('out of memory')
     return {'step_s': 1.0}
 
   monkeypatch.setattr(device, '_SECONDS', 0.01)
   monkeypatch.setattr(speed, 'measure', measure)
   monkeypatch.setattr(speed, 'line', str)
-  names = ('s_fc_beta_lasso', 's_fc_momentum')
+  names = ('s_fc_beta_lasso', 's_fc_sgd')
   status, content = quick(tmp_path, '--only', *names)
   assert status == 1
   assert content['speed']['rows'] == [
-    {'name': 's_fc_momentum', 'step_s': 1.0},
     {'name': 's_fc_beta_lasso', 'passed': False, 'error': 'out of memory'},
+    {'name': 's_fc_sgd', 'step_s': 1.0},
   ]
   assert 'FAIL  s_fc_beta_lasso' in capsys.readouterr().out
   # The next command keeps the other parts.
