@@ -68,7 +68,7 @@ def table(
   """Returns a table of points for a terminal.
 
   Args:
-    statuses: those of all points, by name.
+    statuses: of all points, by name.
     lines: the number of points that there is room for; if that is too small,
       running points come first. None: there is room for all.
   """

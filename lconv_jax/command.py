@@ -36,7 +36,7 @@ def run(
     parser: has the command as `prog`.
     act: is given the arguments, and as `command` all that was typed. A
       UsageError or OSError that it raises is printed as one sentence.
-    argv: the words behind the command; None: those of the process.
+    argv: the words behind the command; None: the command line of the process.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
   args = parser.parse_args(argv)

@@ -17,9 +17,9 @@ DATA = {
 
 
 class Request(NamedTuple):
-  """What a figure or table was asked for."""
+  """A command line's wishes for figures and tables."""
 
-  command: str | None = None  # that drew it; None: the command of the run
+  command: str | None = None  # None: captions name none
   data: Mapping[str, str] = types.MappingProxyType({})  # names besides `DATA`
   seed: int = 0  # of the random choice among filters
 

@@ -1,4 +1,4 @@
-"""Distributions of the measures of filters, beside those of shuffles."""
+"""Distributions of measures over filters, and over shuffled filters."""
 
 import textwrap
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def title(name: str, window: int) -> str:
 def draw_distributions(
   layers: Sequence[Measured], window: int, seed: int
 ) -> figure.Figure:
-  """Draws each measure's distribution over filters, and over shuffled ones.
+  """Draws each measure's distribution over filters and shuffled filters.
 
   Args:
     layers: a row of panels each.
@@ -77,9 +77,9 @@ def draw_distributions(
 
 class _Panel(NamedTuple):
   own: np.ndarray  # of the filters, or pairs
-  null: np.ndarray  # of the shuffled ones
+  null: np.ndarray  # of shuffled filters, or pairs
   weights: np.ndarray | None = None  # of the null's values
-  in_box: np.ndarray | None = None  # of those shuffled inside their boxes
+  in_box: np.ndarray | None = None  # of pairs shuffled inside their boxes
 
 
 def _values(layer: Measured, window: int, seed: int) -> dict[str, _Panel]:

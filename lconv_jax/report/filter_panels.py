@@ -83,12 +83,13 @@ def draw(
     functools.partial(style.save, fig),
     (
       f'First-layer filters of {", ".join(map(str, found))} ({number}).',
-      f'Drawn at random (seed {request.seed}) among those with at least '
+      f'Drawn at random (seed {request.seed}) among filters with at least '
       f'{locality.MIN_NONZERO} non-zero values. Each filter is scaled by its '
       f'own largest |weight|; {zero} is zero.',
       'Filters of S-LOCAL stand at their place in the image, so that they '
-      'compare with those of S-FC: around each window is zero by construction, '
-      'and the part of a window outside of the image is not shown.'
+      'compare with the filters of S-FC: around each window is zero by '
+      'construction, and the part of a window outside of the image is not '
+      'shown.'
       if S_LOCAL in found
       else '',
       'S-CONV: the kernels, larger than filters on the plane of the image.'

@@ -27,7 +27,7 @@ def draw_filters(
 ) -> figure.Figure:
   """Draws filters of first layers side by side (figures 4, 7-9).
 
-  Each panel shows filters drawn at random among those with at least
+  Each panel shows filters drawn at random among all that have at least
   `locality.MIN_NONZERO` non-zero values, each scaled by its own largest
   |weight|. If there are too few, the next densest follow.
 
@@ -88,7 +88,7 @@ def choose(
   """Returns the indices of the filters to draw, at most `count`.
 
   Args:
-    filters: chosen at random among those with enough non-zero values; the
+    filters: chosen at random if they have enough non-zero values; the
       densest of the others follow if these do not suffice.
     count: how many.
     seed: of the random choice.

@@ -45,7 +45,7 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
       'Non-zero weights of each layer against epochs under β-LASSO (figure 3 '
       'of the paper).',
       'Each panel is a single run, the winner by validation accuracy among '
-      'those that differ in λ, learning rate or dropout. Layers go from dark '
+      'runs that differ in λ, learning rate or dropout. Layers go from dark '
       'and wide (the first) to light and narrow (the last); a line ends where '
       'a layer has no weight left.',
       f'All: {" ".join(common)}.' if common else '',

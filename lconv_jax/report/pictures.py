@@ -13,7 +13,7 @@ from lconv_jax.report.names import labels
 
 _FILTERS = (
   'First-layer filters of the nets with the best validation accuracy, drawn at '
-  f'random among those with at least {locality.MIN_NONZERO} non-zero values, '
+  f'random among filters with at least {locality.MIN_NONZERO} non-zero values, '
   'each scaled by its own largest |weight|. Spread: the median r.m.s. distance '
   'of the weight from its centre, over such filters; shuffled: of the same '
   'pixels at random places.',
@@ -31,8 +31,8 @@ def draw(
   """Writes filters and curves of runs, with captions, to a folder.
 
   Args:
-    shown: the runs; those whose images differ in shape from those of the first
-      one are left out of the filters.
+    shown: the runs. Filters of a run are left out if its images differ in
+      shape from the images of the first run.
     out: the folder.
     request: as `caption` takes it.
 

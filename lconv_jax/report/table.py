@@ -118,7 +118,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(lines: Sequence[Sequence[str]], left: int = 1) -> str:
-  """Returns cells as a Markdown table; the arguments are those of `aligned`."""
+  """Returns cells as a Markdown table; `left` columns are text."""
   header, *rows = lines
   rule = ['---' if i < left else '--:' for i in range(len(header))]
   return ''.join(f'| {" | ".join(line)} |\n' for line in (header, rule, *rows))

@@ -39,8 +39,8 @@ def draw(
   """Makes a table, whatever runs there are; see `item.Item`.
 
   Args:
-    chosen: those that fit no row of the table are left out; of those that fit
-      the same cell, the largest α fills it, a finished one if there is any.
+    chosen: experiments that fit no row of the table are left out. If several
+      fit a cell, the largest α fills it, a finished one if there is any.
     request: what was asked for.
     name: of the table.
     paper: its rows, with the numbers that are known.
@@ -79,7 +79,7 @@ def draw(
     'winner by validation accuracy among runs that differ in learning rate, '
     'momentum, weight decay, λ or dropout; mean ± standard deviation over '
     "seeds. α is named where it is not the paper's.",
-    f'"{_NO_RUN}": nobody has run it here. "{_NOT_KNOWN}": the paper has a '
+    f'"{_NO_RUN}": there is no such run here. "{_NOT_KNOWN}": the paper has a '
     'number that is not known here. "(recalled)": from memory of the main '
     'text, not checked against it.',
     published.NOTES[name],

@@ -25,7 +25,7 @@ _OLDEST = {
   ),
   list: 'data.nlgp.xi',
 }
-# Younger fields, with what runs did before there were any.
+# Younger fields, with what runs did before they had them.
 YOUNGER = {
   'model.kernel_size': 0,
   'model.local_norm': 'channel',
@@ -47,15 +47,15 @@ class Record:
 
   path: pathlib.Path
   config: ml_collections.ConfigDict  # has all fields of configs/base.py
-  # Command, commit, machine and versions, as far as known: those of the end,
-  # which may have come on another machine, else those of the beginning.
+  # Command, commit, machine and versions, as far as known, at the end of the
+  # run, else at its beginning, which may have been on another machine.
   environment: Mapping[str, Any]
   metrics: Sequence[Mapping[str, Any]]  # a row for each evaluation
   done: Mapping[str, Any] | None  # final numbers; None: not finished
 
   @property
   def best(self) -> Mapping[str, Any]:
-    """The metrics to report: the best epoch's, or the last ones so far."""
+    """Metrics to report: of the best epoch, or the last metrics so far."""
     if self.done:
       return self.done['best']
     return self.metrics[-1] if self.metrics else {}
@@ -68,8 +68,7 @@ def read(path: str | pathlib.Path) -> Record:
     path: the folder that main.py was given as --workdir.
 
   Returns:
-    The run; fields of its config that are younger than the run have the values
-    that say what it did.
+    The run. Fields of its config that are younger than the run say what it did.
 
   Raises:
     UsageError: the folder is not a run folder, or its config is damaged.
