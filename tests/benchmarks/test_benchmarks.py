@@ -360,6 +360,11 @@ def net(request):
     lambda s: jnp.asarray(0.1 * rng.standard_normal(s.shape, np.float32)),
     shapes,
   )
+  # As the script in PyTorch begins.
+  for name, leaves in params.items():
+    if 'scale' in leaves:
+      ones = {k: jnp.full_like(v, k == 'scale') for k, v in leaves.items()}
+      params[name] = ones
   apply = jax.jit(functions.apply, static_argnums=3)
   return x, net, params, stats, apply(params, stats, jnp.asarray(x), True)[0]
 
