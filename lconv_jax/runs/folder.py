@@ -244,7 +244,7 @@ class Folder:
 
   @hosts.in_first
   def write_histograms(
-    self, step: int, histograms: Mapping[str, tuple[float, np.ndarray]]
+    self, step: int, histograms: Mapping[str, tuple[np.floating, np.ndarray]]
   ) -> None:
     """Writes histograms of weights, as `metrics.Writer` takes them."""
     self._writer.write_histograms(step, histograms)

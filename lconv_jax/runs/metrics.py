@@ -80,7 +80,7 @@ class Writer:
         self._events.write_images(step, {name: image})
 
   def write_histograms(
-    self, step: int, histograms: Mapping[str, tuple[float, np.ndarray]]
+    self, step: int, histograms: Mapping[str, tuple[np.floating, np.ndarray]]
   ) -> None:
     """Writes histograms of weights for TensorBoard alone.
 
