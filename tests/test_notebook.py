@@ -113,11 +113,11 @@ def test_every_picture_is_one(cells):
 def test_the_table_shows_what_the_threshold_does(cells):
   _, *rows = said(cells['compare']).splitlines()
   first_layer = {
-    re.search(r'SGD|β=\d', row)[0]: float(row.split()[-1]) for row in rows
+    re.search(r'SGD|β=\d+', row)[0]: float(row.split()[-1]) for row in rows
   }
-  assert first_layer.keys() == {'SGD', 'β=3', 'β=0'}
+  assert first_layer.keys() == {'SGD', 'β=100', 'β=0'}
   assert first_layer['SGD'] == first_layer['β=0'] == 100
-  assert 0 < first_layer['β=3'] < 100
+  assert 0 < first_layer['β=100'] < 100
 
 
 def test_locality_is_printed_for_each_run(cells):
