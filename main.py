@@ -5,11 +5,13 @@ With --grid=GRID it trains all points of a grid, each in its own folder.
 
 import errno
 import faulthandler
+import functools
 import os
 import pathlib
 import re
 import runpy
 import sys
+from collections.abc import Callable
 
 import jax
 from absl import app, flags, logging
@@ -126,18 +128,20 @@ def _train(workdir: pathlib.Path) -> None:
     )
     return
 
-  live = None
-
-  def draw(event: runs.Event) -> None:
-    nonlocal live
-    if live is None:
-      # Not before: matplotlib would keep the first step waiting.
+  @functools.cache
+  def live() -> Callable[[runs.Event], None]:
+    # Not before: matplotlib would keep the first step waiting.
+    try:
       from lconv_jax import report
 
-      live = report.Live(workdir, FLAGS.config.train.epochs)
-    live(event)
+      return report.Live(workdir, FLAGS.config.train.epochs)
+    except Exception as e:  # matplotlib may be missing, or broken
+      print(f'There will be no pictures: {errors.one_line(e)}', flush=True)
+      return lambda event: None
 
-  train.train_and_evaluate(FLAGS.config, workdir, callbacks=[draw])
+  train.train_and_evaluate(
+    FLAGS.config, workdir, callbacks=[lambda event: live()(event)]
+  )
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -74,7 +74,7 @@ def draw_filters(
     )
     left += w + gap
     ax.set_axis_off()
-    ax.imshow(mosaic, interpolation='nearest', aspect='auto')
+    ax.imshow(mosaic, interpolation='nearest', aspect='auto', origin='upper')
     ax.set_title(title, pad=24 if notes else 4)
     if notes:
       _note(ax, '\n'.join(describe(filters, rows * cols)))
