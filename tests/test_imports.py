@@ -27,7 +27,7 @@ ROOMS = {
   'mdl': 'data models runs',
   'train': 'augment data lasso locality models runs',
   'command': '',
-  'report': 'command locality models runs',
+  'report': 'command data locality models runs',
   'figures': 'command report',
   '__init__': 'conv lasso',
 }

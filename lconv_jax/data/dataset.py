@@ -14,6 +14,8 @@ from lconv_jax.data import cache, nlgp, prepared
 
 _CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
 NAMES = (*_CLASSES, 'nlgp')
+# Images that continue at the opposite border, as if on a torus.
+PERIODIC = ('nlgp',)
 _VALIDATION_SEED, _LIMIT_SEED = 0, 1
 
 

@@ -79,9 +79,10 @@ def _layers(
     except (errors.UsageError, OSError) as e:
       lines.append(f'no filters of {run.path}: {errors.one_line(e)}')
       continue
-    found = locality.measure(filters, seed=seed, window=window)
-    pairs = locality.measure_pairs(filters, seed=seed)
-    measured = distributions.Measured(label, filters, found, pairs)
+    torus = report.is_periodic(run)
+    found = locality.measure(filters, seed=seed, window=window, periodic=torus)
+    pairs = locality.measure_pairs(filters, seed=seed, periodic=torus)
+    measured = distributions.Measured(label, filters, found, pairs, torus)
     layers.append(_Layer(run, measured, locality.summary(found, pairs)))
   if not layers:
     raise errors.UsageError('; '.join(lines))
@@ -90,11 +91,12 @@ def _layers(
 
 def _tables(layers: Sequence[_Layer], window: int) -> str:
   """Returns a table for each measure, aligned for a terminal."""
-  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'of those (%)'
-  first = [('', *names, 'repeats (%)')]
+  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'by chance', 'of those (%)'
+  first = [('', *names, 'by chance', 'repeats (%)')]
   for layer in layers:
     s = layer.summary
-    shares = s.local_of_all, s.local_of_counted, s.repeats
+    all_of_them = s.local_of_all, s.chance_of_all
+    shares = *all_of_them, s.local_of_counted, s.chance_of_counted, s.repeats
     numbers = f'{s.filters:,}', f'{s.counted:,}', *_show(100, *shares)
     first.append((layer.measured.label, *numbers))
   tables = [first]
@@ -125,6 +127,7 @@ percentile: % of shuffles that are at least as local, or as alike; –: shuffles
 do not differ.
 local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
 below {locality.EFFECT:g}; of all filters, and of those that count.
+by chance: the share that would be local with all pixels at random places.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; in a \
 convolution 1/α of the pairs whose windows no border cuts.
 boxes: those of a filter's non-zeros. Filters shuffled inside them are as \

@@ -17,9 +17,10 @@ with command.needs('train'):
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
-  'their own shuffles, and by more than a tenth. spread: median r.m.s.\n'
-  'distance of the weight from its centre, over filters with at least 20 '
-  'non-zero values;\npython -m lconv_jax.locality has more.'
+  'their own shuffles, and by more than a tenth; by\nchance: that would be so '
+  'with all pixels at random places. spread: median r.m.s. distance of the\n'
+  'weight from its centre, over filters with at least 20 non-zero values; '
+  'python -m lconv_jax.locality\nhas more.'
 )
 
 

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from lconv_jax import errors, locality, models, runs
+from lconv_jax import data, errors, locality, models, runs
 
 
 @functools.lru_cache(maxsize=8)  # several figures show the same filters
@@ -32,6 +32,11 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
   net, variables = runs.load_net(run, image)
   kernel = np.asarray(variables['params'][net.layers[0].name]['kernel'])
   return from_layer(net.layers[0], kernel, image, as_dense)
+
+
+def is_periodic(run: runs.Record) -> bool:
+  """Returns whether a run's images continue at the opposite border."""
+  return run.config.data.name in data.PERIODIC
 
 
 def from_layer(

@@ -26,6 +26,7 @@ _SHOWN = (
   'non-zero (%)',
   'first layer (%)',
   'local (%)',
+  'by chance (%)',
   'spread (px)',
 )
 
@@ -58,6 +59,7 @@ def row(run: runs.Record) -> Row:
     # Layers are written in the order of depth.
     'first layer (%)': _percent(next(iter(shares.values()), None)),
     'local (%)': _percent(local.get('local_of_all')),
+    'by chance (%)': _percent(local.get('chance_of_all')),
     'spread (px)': local.get('spread'),
     'data': run.config.data.name,
     'augment': run.config.data.augment,

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from lconv_jax import errors, locality, runs
+from lconv_jax import data, errors, locality, runs
 from lconv_jax.train import progress
 from lconv_jax.train.trainer import Trainer, means
 
@@ -145,11 +145,11 @@ def _evaluate(
   kernels = [None] * len(rows)
   if folders[0].config.train.log_locality:
     kernels = trainer.first_layer(trainer.net(), locality.sample)
+  image_shape = trainer.setup.net.image_shape
+  periodic = _is_periodic(folders)
   for folder, row, kernel in _alive(folders, rows, kernels):
     if kernel is not None:
-      found = locality.metrics(
-        kernel, trainer.setup.net.image_shape, quick=True
-      )
+      found = locality.metrics(kernel, image_shape, True, periodic)
       row |= {f'locality/{k}': v for k, v in found.items()}
     folder.write(row, functools.partial(first_layer, folders.index(folder)))
 
@@ -189,5 +189,11 @@ def _finish(folders: Sequence[runs.Folder], trainer: Trainer) -> None:
     if folders[1:]:
       result['environment']['side_by_side'] = len(folders)
     if net.layers[0].kind == 'dense':  # not local by design
-      result['locality'] = locality.metrics(kernel, net.image_shape)
+      result['locality'] = locality.metrics(
+        kernel, net.image_shape, periodic=_is_periodic(folders)
+      )
     folder.finish(result)
+
+
+def _is_periodic(folders: Sequence[runs.Folder]) -> bool:
+  return folders[0].config.data.name in data.PERIODIC
