@@ -21,7 +21,7 @@ from lconv_jax import command
 
 with command.needs('train'):
   from lconv_jax import errors, locality, report, runs
-  from lconv_jax.report import distributions
+  from lconv_jax.report import distributions, find
 
 
 class _Layer(NamedTuple):
@@ -56,7 +56,9 @@ def _report(args: argparse.Namespace) -> None:
     report.write_csv([_row(layer) for layer in layers], args.csv, digits=0)
     print(f'wrote {args.csv}')
   shown = [layer.run for layer in layers]
-  caption = report.caption((_CAPTION,), shown, report.Request(args.command))
+  torus = report.TORUS if any(map(report.is_periodic, shown)) else ''
+  request = report.Request(args.command)
+  caption = report.caption((_CAPTION, torus), shown, request)
   measured = [layer.measured for layer in layers]
   fig = distributions.draw_distributions(measured, args.window, args.seed)
   out = pathlib.Path(args.out or args.runs[0], 'locality.png')
@@ -67,7 +69,8 @@ def _layers(
   paths: Sequence[str], window: int, seed: int
 ) -> tuple[list[_Layer], list[str]]:
   """Returns what was measured, and a line for each run that has no filters."""
-  read = [runs.read(path) for path in paths]
+  read, left_out = find.read(paths)
+  command.tell_left_out(left_out)
   layers, lines = [], []
   for label, run in zip(report.labels(read), read, strict=True):
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 _HOMES = {
   'bounds': ('Bounded', 'draw_bounds'),
-  'captions': ('DATA', 'Request', 'caption', 'data_title'),
+  'captions': ('DATA', 'TORUS', 'Request', 'caption', 'data_title'),
   'contact_sheet': ('draw_contact_sheet',),
   'curves': ('draw_curves',),
   'first_layer': ('filters', 'is_periodic'),

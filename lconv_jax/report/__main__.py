@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from lconv_jax import command
 
 with command.needs('train'):
-  from lconv_jax import report, runs
+  from lconv_jax import report
+  from lconv_jax.report import find
 
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
   data = dict(args.data)
-  shown = [runs.read(path) for path in args.runs]
+  shown, left_out = find.read(args.runs)
+  command.tell_left_out(left_out)
   rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
   print(report.text(rows), _NOTE, sep='\n\n', end='\n\n')

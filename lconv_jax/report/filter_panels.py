@@ -95,6 +95,7 @@ def draw(
       'S-CONV: the kernels, larger than filters on the plane of the image.'
       if S_CONV in found
       else '',
+      captions.TORUS if any(map(is_periodic, runs)) else '',
       *notes,
     ),
     runs,

@@ -6,7 +6,7 @@ from typing import Any
 
 import ml_collections
 
-from lconv_jax import models, runs
+from lconv_jax import errors, models, runs
 
 
 def method(config: ml_collections.ConfigDict) -> str:
@@ -37,7 +37,7 @@ def method(config: ml_collections.ConfigDict) -> str:
   ):
     if value != default:
       words.append(f'{name}={_short(value)}')
-  return ' '.join(words)
+  return errors.printable(' '.join(words))
 
 
 def labels(shown: Sequence[runs.Record]) -> list[str]:
@@ -46,7 +46,7 @@ def labels(shown: Sequence[runs.Record]) -> list[str]:
   if len(set(names)) == len(names):
     return names
   return [
-    f'{name} ({run.path.resolve().name})'
+    errors.printable(f'{name} ({run.path.resolve().name})')
     for name, run in zip(names, shown, strict=True)
   ]
 
@@ -65,7 +65,7 @@ def machine(environment: Mapping[str, Any]) -> str | None:
   parts = [environment.get('device'), environment.get('cpu')]
   if 'cpus' in environment:
     parts.append(f'{environment["cpus"]} CPUs')
-  return ', '.join(part for part in parts if part) or None
+  return ', '.join(str(part) for part in parts if part) or None
 
 
 def _short(value: float) -> str:

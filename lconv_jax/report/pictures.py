@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from lconv_jax import errors, locality, runs
 from lconv_jax.report import style
-from lconv_jax.report.captions import Request, caption
+from lconv_jax.report.captions import TORUS, Request, caption
 from lconv_jax.report.curves import draw_curves
 from lconv_jax.report.first_layer import filters, from_layer, is_periodic
 from lconv_jax.report.mosaic import draw_filters
@@ -56,8 +56,9 @@ def draw(
       drawn.append(run)
   written = ()
   if columns:
-    text = caption(_FILTERS, drawn, request)
-    fig = draw_filters(columns, periodic=list(map(is_periodic, drawn)))
+    torus = list(map(is_periodic, drawn))
+    text = caption([*_FILTERS, TORUS if any(torus) else ''], drawn, request)
+    fig = draw_filters(columns, periodic=torus)
     written = style.save(fig, out / 'filters.png', text)
   return lines + [
     f'wrote {path}' for path in (*written, *_curves(shown, out, request))

@@ -46,6 +46,7 @@ _LOOK = {
   'figure.constrained_layout.h_pad': 0.03,
   'figure.constrained_layout.w_pad': 0.03,
   'pdf.fonttype': 42,  # text stays text
+  'text.parse_math': False,  # a dollar in a name is a dollar
 }
 # Okabe & Ito's without yellow, which is too light for a line.
 COLORS = (
