@@ -35,17 +35,19 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   """Puts the data on the devices, and builds the program.
 
   Raises:
-    UsageError: the batch does not fit devices or data.
+    UsageError: the batch does not fit devices or data, or the net memory.
   """
   images = dataset.train.images
   num_train = len(images)
   num_devices = parallel.device_count()
   check.check_batch(config.train.batch_size, num_devices)
   if config.train.epochs:
-    check.check_train(config.train.batch_size, num_train)
+    check.check_train(config.train.batch_size, num_train, config.train.epochs)
   dtype = precision.compute_dtype(config.precision)
   net = config.model, images.shape[1:], dataset.num_classes
   described = models.describe(*net)
+  kernel_size, free = config.model.kernel_size, parallel.free_memory()
+  check.check_size(described, kernel_size, free)
   module = models.build(
     *net, dtype, parallel.AXIS, config.train.sync_batch_norm
   )

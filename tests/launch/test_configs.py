@@ -139,5 +139,5 @@ def test_a_batch_that_does_not_divide_names_the_nearest():
 
 def test_a_batch_larger_than_the_data_is_refused():
   with pytest.raises(errors.UsageError, match='more than the 100'):
-    check.check_train(128, 100)
-  check.check_train(100, 100)
+    check.check_train(128, 100, 1)
+  check.check_train(100, 100, 1)
