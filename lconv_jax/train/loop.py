@@ -35,7 +35,7 @@ def train(
 
   Raises:
     UsageError: something that the user can mend.
-    Interrupted: SIGTERM or Ctrl-C came; the states are saved.
+    Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the states are saved.
   """
   t = folders[0].config.train
   per_epoch = trainer.setup.program.steps_per_epoch
@@ -90,12 +90,11 @@ def train(
           shown = now * _SHOWN // total
           for folder, found in _alive(folders, trainer.histograms()):
             folder.write_histograms(now, found)
-      line = progress.line(alive, t.epochs, clock.left(now, total))
       if at_end:
-        display.line(line)
         clock.lap()
-      else:
-        display.passing(line)
+      left = clock.left(total - now, t.epochs - epochs)
+      line = progress.line(alive, t.epochs, left)
+      (display.line if at_end else display.passing)(line)
       if at_end and (now == total or epochs % t.checkpoint_every_epochs == 0):
         _save(folders, trainer, clock)
     _finish(folders, trainer)
