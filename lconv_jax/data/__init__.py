@@ -6,7 +6,7 @@
 Everything that crosses the border of this room is a NumPy array.
 """
 
-from lconv_jax.data import cache, nlgp
+from lconv_jax.data import cache, nlgp, pixels
 from lconv_jax.data.dataset import (
   NAMES,
   PERIODIC,
@@ -26,5 +26,6 @@ __all__ = [
   'load',
   'moments',
   'nlgp',
+  'pixels',
   'read',
 ]

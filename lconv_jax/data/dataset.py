@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from lconv_jax import errors
-from lconv_jax.data import cache, nlgp, prepared
+from lconv_jax.data import cache, nlgp, pixels, prepared
 
 _CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
 NAMES = (*_CLASSES, 'nlgp')
@@ -39,6 +39,9 @@ class Dataset(NamedTuple):
   test: Split
   mean: np.ndarray  # float32 [C], of the pixels of `train` in [0, 1]
   std: np.ndarray  # float32 [C], of the same pixels
+  # Where each pixel was before `data.permute` and `data.layout` moved it; None:
+  # where it is.
+  origin: pixels.Order | None = None
 
 
 def load(data: ml_collections.ConfigDict) -> Dataset:
@@ -69,10 +72,18 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
     num_classes = _CLASSES[data.name]
     train, test = read(data.name, data.dir)
 
+  origin = pixels.origin(data, train.images.shape[1:])
+  if origin is not None:
+    train, test = (
+      split._replace(images=pixels.rearrange(split.images, origin))
+      for split in (train, test)
+    )
   train, validation = _hold_out(train, data.validation)
   train = _limit(train, data.limit)
   mean, std = moments(train.images)
-  return Dataset(data.name, num_classes, train, validation, test, mean, std)
+  return Dataset(
+    data.name, num_classes, train, validation, test, mean, std, origin
+  )
 
 
 def read(name: str, data_dir: str) -> tuple[Split, Split]:

@@ -29,6 +29,9 @@ _OLDEST = {
 YOUNGER = {
   'model.kernel_size': 0,
   'model.local_norm': 'channel',
+  'data.permute': -1,
+  'data.layout': '',
+  'data.leak_geometry': False,
   'data.policy': '',
   'data.crop': 4,
   'data.flip': True,

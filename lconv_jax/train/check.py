@@ -26,6 +26,7 @@ AT_LEAST = {
   'model.dropout': 0,
   'data.validation': 0,
   'data.limit': 0,
+  'data.permute': -1,
   'data.crop': 0,
   'data.cutout': -1,
   'optim.lr': 0,
@@ -41,7 +42,12 @@ AT_LEAST = {
   'train.profile': 0,
 }
 
-BELOW = {'seed': 2**32, 'model.dropout': 1, 'optim.momentum': 1}
+BELOW = {
+  'seed': 2**32,
+  'model.dropout': 1,
+  'data.permute': 2**32,
+  'optim.momentum': 1,
+}
 _INT = 2**31  # steps, sizes and indices are int32
 # Numbers of the step are float32: the smallest one above 0, and the largest.
 _F32 = np.finfo(np.float32)
@@ -79,6 +85,8 @@ def check(config: ml_collections.ConfigDict) -> None:
     raise errors.UsageError(
       f'config.data.cutout={config.data.cutout} must be even.'
     )
+  if config.train.epochs:
+    _check_geometry(config.data)
   connectivity = models.NETS[config.model.name].connectivity
   if config.model.local_norm == 'unit' and connectivity != 'local':
     raise errors.UsageError(
@@ -136,6 +144,20 @@ def check_size(net: models.Description, kernel_size: int, free: float) -> None:
       f'config.model.base_channels={net.base_channels}{kernel} make a net of '
       f'{weights:,} weights, which needs more than {needed / _GB:,.0f} GB, and '
       f'{free / _GB:,.1f} GB are free; make it smaller.'
+    )
+
+
+def _check_geometry(data: ml_collections.ConfigDict) -> None:
+  """Raises a UsageError if augmentation would betray a hidden geometry."""
+  if data.permute < 0 or data.layout or data.leak_geometry:
+    return
+  if uses := augment.grid_operations(data):
+    raise errors.UsageError(
+      f'config.data.augment={data.augment} tells a net which pixels are '
+      f'neighbours ({", ".join(uses)}), which config.data.permute='
+      f'{data.permute} hides; set config.data.augment=none, or '
+      'config.data.leak_geometry=True to augment the images before their '
+      'pixels are permuted.'
     )
 
 

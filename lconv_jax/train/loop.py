@@ -138,7 +138,7 @@ def _evaluate(
 
   def first_layer(run: int) -> runs.FirstLayer:
     kernel = trainer.first_layer(trainer.net())[run]
-    layer, shape = trainer.setup.net.layers[0], trainer.setup.image_shape
+    layer, shape = trainer.setup.net.layers[0], trainer.setup.net.image_shape
     return runs.FirstLayer(layer, kernel, shape)
 
   kernels = [None] * len(rows)
