@@ -12,7 +12,8 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
   """Returns the filters of the first layer of a run's best net.
 
   Filters of dense layers have the size of the image. Filters of LOCAL layers
-  do as well: each stands at its place, with zeros outside of its window.
+  do as well: each stands at its place, with zeros outside of its window. Their
+  pixels are where `data.permute` and `data.layout` have taken them from.
 
   Args:
     run: from `runs.read`.
@@ -24,14 +25,17 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
 
   Raises:
     UsageError: the run is not finished, its net cannot be read, or its first
-      layer does not look at images.
+      layer does not look at images, or the layout of its pixels is missing.
   """
   if run.done is None:
     raise errors.UsageError('the run is not finished')
   image = tuple(run.done['image_shape'])
   net, variables = runs.load_net(run, image)
   kernel = np.asarray(variables['params'][net.layers[0].name]['kernel'])
-  return from_layer(net.layers[0], kernel, image, as_dense)
+  found = from_layer(net.layers[0], kernel, image, as_dense)
+  if net.layers[0].kind == 'conv' and not as_dense:
+    return found  # windows, which have no place
+  return data.pixels.put_back(found, data.pixels.origin(run.config.data, image))
 
 
 def is_periodic(run: runs.Record) -> bool:

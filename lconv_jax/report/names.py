@@ -29,6 +29,10 @@ def method(config: ml_collections.ConfigDict) -> str:
     words[0] += ' bn=unit'
   if source := config.train.init_from:
     words[0] += f' from {pathlib.Path(source).name}'
+  if layout := config.data.layout:
+    words.append(f'on the grid of {pathlib.Path(layout).parent.name}')
+  elif config.data.permute >= 0:
+    words.append('on scrambled pixels')
   for name, value, default in (
     ('lr', o.lr, 0.1),
     ('momentum', o.momentum, 0),
