@@ -5,11 +5,35 @@ With --grid=GRID it trains all points of a grid, each in its own folder.
 
 import errno
 import faulthandler
+import functools
 import os
 import pathlib
 import re
 import runpy
 import sys
+from collections.abc import Callable
+from types import TracebackType
+
+
+def fresh(text: str) -> str:
+  """Returns text that replaces what a terminal's line shows, such as ^C."""
+  return f'\r\033[K{text}' if sys.stderr.isatty() else text
+
+
+def excepthook(
+  kind: type[BaseException],
+  error: BaseException,
+  traceback: TracebackType | None,
+) -> None:
+  """Says that Ctrl-C has stopped this, without a traceback."""
+  if issubclass(kind, KeyboardInterrupt):
+    print(fresh('Stopped before anything was done.'), file=sys.stderr)
+  else:
+    sys.__excepthook__(kind, error, traceback)
+
+
+if __name__ == '__main__':  # also while the following is imported
+  sys.excepthook = excepthook
 
 import jax
 from absl import app, flags, logging
@@ -74,20 +98,22 @@ def main(argv: list[str]) -> None:
     sys.exit('error: --workdir is empty; name the folder of the run.')
   if not FLAGS.grid and (FLAGS.seeds or FLAGS.at_once):
     sys.exit('error: --seeds and --at_once are for --grid.')
-  workdir = pathlib.Path(FLAGS.workdir).expanduser()
   from lconv_jax import runs  # slow for --help
 
   try:
+    workdir = errors.local_path('--workdir', FLAGS.workdir)
     _train(workdir)
   except errors.UsageError as e:
-    sys.exit(f'error: {e}')
+    sys.exit(f'error: {errors.one_line(e)}')
   except runs.Interrupted as e:
-    print(e, flush=True)
+    runs.hosts.say(fresh(str(e)))
+    # Else what a closed terminal did not take would change the status.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + e.received)
   except KeyboardInterrupt as e:  # before the first step, or a second time
     if FLAGS.distributed:
       runs.hosts.leave(e, workdir)
-    sys.exit(f'Stopped. What {workdir} holds is as it was saved last.')
+    sys.exit(fresh(f'Stopped. What {workdir} holds is as it was saved last.'))
   except Exception as e:
     if FLAGS.distributed:
       runs.hosts.leave(e, workdir)
@@ -126,18 +152,20 @@ def _train(workdir: pathlib.Path) -> None:
     )
     return
 
-  live = None
-
-  def draw(event: runs.Event) -> None:
-    nonlocal live
-    if live is None:
-      # Not before: matplotlib would keep the first step waiting.
+  @functools.cache
+  def live() -> Callable[[runs.Event], None]:
+    # Not before: matplotlib would keep the first step waiting.
+    try:
       from lconv_jax import report
 
-      live = report.Live(workdir, FLAGS.config.train.epochs)
-    live(event)
+      return report.Live(workdir, FLAGS.config.train.epochs)
+    except Exception as e:  # matplotlib may be missing, or broken
+      print(f'There will be no pictures: {errors.one_line(e)}', flush=True)
+      return lambda event: None
 
-  train.train_and_evaluate(FLAGS.config, workdir, callbacks=[draw])
+  train.train_and_evaluate(
+    FLAGS.config, workdir, callbacks=[lambda event: live()(event)]
+  )
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -50,6 +50,15 @@ def base() -> Config:
   d.dir = ''  # tfds data_dir; '': $TFDS_DATA_DIR or ~/tensorflow_datasets
   d.validation = 5000  # training images held out, stratified by class
   d.limit = 0  # training images used after the hold-out; 0: all of them
+  # Seed of one permutation that scrambles the pixels of every image, as uint8;
+  # -1: none.
+  d.permute = -1
+  # The geometry.npz of a run whose pixels were permuted as these: it lays them
+  # out on the grid that python -m lconv_jax.geometry has recovered. '': none.
+  d.layout = ''
+  # True: images are augmented before their pixels are permuted, so that crops,
+  # flips, ... tell a net which pixels are neighbours.
+  d.leak_geometry = False
   # none | flip_crop | fast_autoaugment (A.2; Lim et al., NeurIPS 2019): policy,
   # crop, flip, normalisation, cutout. The next four fields are its parts.
   d.augment = 'fast_autoaugment'

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import configs
 from launch import sweep
+from lconv_jax import errors
 
 
 def parser(module: str, doc: str) -> argparse.ArgumentParser:
@@ -31,7 +32,7 @@ def parser(module: str, doc: str) -> argparse.ArgumentParser:
   made.add_argument(
     '--root',
     required=True,
-    type=lambda word: pathlib.Path(word).expanduser(),
+    type=_root,
     help='the folder of all runs',
   )
   made.add_argument('--config', help="a config file; default: the grid's own")
@@ -63,11 +64,18 @@ def parse(
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-  """Exits with the message of a ValueError instead of a traceback."""
+  """Exits with the message of an error instead of a traceback."""
   try:
     yield
-  except ValueError as e:
-    sys.exit(f'error: {e}')
+  except (ValueError, errors.UsageError) as e:
+    sys.exit(f'error: {errors.one_line(e)}')
+
+
+def _root(word: str) -> pathlib.Path:
+  try:
+    return errors.local_path('--root', word)
+  except errors.UsageError as e:
+    raise argparse.ArgumentTypeError(str(e)) from e
 
 
 def _seeds(word: str) -> list[int]:

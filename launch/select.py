@@ -20,7 +20,7 @@ import rich.table
 
 from configs import grids
 from launch import sweep
-from lconv_jax import errors, report, runs
+from lconv_jax import command, errors, report, runs
 from lconv_jax.report import selection
 
 
@@ -34,8 +34,11 @@ def candidates(
     new = selection.Candidate(rest, {}, 0)
     before = found.get(repr(rest), new)
     best = dict(before.best)
-    if finished := runs.done(root / name):
-      best[name] = finished['best']
+    try:
+      if finished := runs.done(root / name):
+        best[name] = finished['best']
+    except (OSError, errors.UsageError) as e:
+      command.tell_left_out([errors.one_line(e)])
     found[repr(rest)] = selection.Candidate(rest, best, before.seeds + 1)
   return list(found.values())
 
@@ -125,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   try:
     rows = winners(candidates(root, sweep.read(root)))
   except (ValueError, errors.UsageError) as e:
-    sys.exit(f'error: {e}')
+    sys.exit(f'error: {errors.one_line(e)}')
   rich.console.Console().print(table(rows))
   try:
     if args.csv:

@@ -43,12 +43,12 @@ class Status(NamedTuple):
 def read(folder: pathlib.Path) -> Status:
   """Returns the status of the run in a folder, which may not exist."""
   error = _error(folder)
-  if not (folder / 'config.json').exists():
-    return Status(State.FAILED if error else State.WAITING, error=error)
   try:
+    if not (folder / 'config.json').exists():
+      return Status(State.FAILED if error else State.WAITING, error=error)
     run = runs.read(folder)
-  except errors.UsageError as e:
-    return Status(State.FAILED, error=error or str(e))
+  except (OSError, errors.UsageError) as e:
+    return Status(State.FAILED, error=error or errors.one_line(e))
   epochs, rows = run.config.train.epochs, run.metrics
   if run.done:
     return Status(State.FINISHED, epochs, epochs, run.done['best'])
@@ -58,7 +58,9 @@ def read(folder: pathlib.Path) -> Status:
     return Status(State.FAILED, epoch, epochs, best, error=error)
   if not runs.in_use(folder):
     return Status(State.WAITING, epoch, epochs, best)
-  left = rows[-1]['seconds'] / epoch * (epochs - epoch) if rows else None
+  left = None
+  if epoch and 'seconds' in rows[-1]:
+    left = rows[-1]['seconds'] / epoch * (epochs - epoch)
   return Status(State.RUNNING, epoch, epochs, best, left)
 
 
@@ -107,7 +109,8 @@ def table(
 
 def _error(folder: pathlib.Path) -> str:
   with contextlib.suppress(OSError):
-    return (folder / runs.ERROR).read_text(encoding='utf-8').strip()
+    text = (folder / runs.ERROR).read_text(encoding='utf-8', errors='replace')
+    return errors.printable(text.strip())
   return ''
 
 

@@ -115,19 +115,26 @@ def read(root: str | pathlib.Path) -> Sweep:
 
   Raises:
     ValueError: the folder holds no grid.
+    UsageError: the root is not a folder of this machine.
   """
-  path = pathlib.Path(root) / _FILE
+  path = errors.local_path('--root', root) / _FILE
   try:
     found = Sweep(**json.loads(path.read_text(encoding='utf-8')))
-  except (OSError, ValueError, TypeError) as e:
+    points = {  # JSON has no tuples
+      name: {k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}
+      for name, p in found.points.items()
+    }
+  except (OSError, ValueError, TypeError, AttributeError, RecursionError) as e:
     raise ValueError(
       f'{root} holds no grid, as it has no readable {_FILE}; give the --root '
       'of a launcher.'
     ) from e
-  points = {  # JSON has no tuples
-    name: {k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}
-    for name, p in found.points.items()
-  }
+  for name in points:
+    if name in ('', '.', '..') or '/' in name or not name.isprintable():
+      raise ValueError(
+        f'{path} has a point {name!r}, which cannot be the name of a folder in '
+        f'{root}; put back the {_FILE} that the launcher wrote.'
+      )
   return found._replace(points=points)
 
 

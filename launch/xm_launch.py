@@ -25,6 +25,7 @@ from xmanager.cloud import docker_lib
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 from launch import checkout, container, options, sweep
+from lconv_jax import errors
 
 _GRID = flags.DEFINE_string('grid', None, 'Of configs/grids, or a .py file.')
 _ROOT = flags.DEFINE_string('root', None, 'The folder of all runs.')
@@ -87,7 +88,7 @@ async def main(argv: Sequence[str]) -> None:
     if todo:
       await _run(executor, root, args)
   except (RuntimeError, ValueError) as e:  # XManager's messages, too
-    sys.exit(f'error: {e}')
+    sys.exit(f'error: {errors.one_line(e)}')
   failed = [name for name in todo if not sweep.finished(root, name)]
   if failed and not vertex:
     sys.exit(

@@ -41,13 +41,25 @@ def run(
   argv = list(sys.argv[1:] if argv is None else argv)
   args = parser.parse_args(argv)
   args.command = f'{parser.prog} {shlex.join(argv)}'.strip()
+  from lconv_jax import jax_settings  # slow for --help
+
   try:
-    with needs('train'):
-      act(args)
+    try:
+      with needs('train'), jax_settings.pinned():
+        act(args)
+    except (RuntimeError, AssertionError):
+      jax_settings.check_backend()  # which may be why
+      raise
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2
   return 0
+
+
+def tell_left_out(reasons: Sequence[str]) -> None:
+  """Says which runs are left out, and why."""
+  for why in reasons:
+    print(f'left out: {why}', file=sys.stderr)
 
 
 def natural(word: str) -> int:

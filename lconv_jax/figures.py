@@ -77,8 +77,7 @@ def _draw(args: argparse.Namespace) -> None:
   found, left_out = find.find(args.runs)
   found = find.only(found, dict(args.only))
   chosen, also_left_out = experiments.group(found)
-  for why in left_out + also_left_out:
-    print(f'left out: {why}', file=sys.stderr)
+  command.tell_left_out(left_out + also_left_out)
   for name in names:
     for stem, own in _parts(name, chosen, args.name == _ALL):
       path = pathlib.Path(args.out) / f'{stem}.png'

@@ -1,12 +1,15 @@
 """β-LASSO (Neyshabur 2020, algorithm 1) as optax transformations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
+
+from lconv_jax import errors
 
 ScalarOrSchedule = ArrayLike | optax.Schedule
 Mask = Any | Callable[[optax.Params], Any] | None
@@ -30,8 +33,16 @@ def add_l1(
 
   Returns:
     A :class:`optax.GradientTransformation` object.
+
+  Raises:
+    ValueError: λ is negative or NaN.
   """
-  return _per_leaf(lambda u, p, l1: u + l1 * jnp.sign(p), l1, mask)
+
+  def add(u: jax.Array, p: jax.Array, l1: ArrayLike) -> jax.Array:
+    # An array λ is float32, and would widen 16-bit updates.
+    return (u + l1 * jnp.sign(p)).astype(jnp.result_type(u))
+
+  return _per_leaf('l1', add, l1, mask)
 
 
 def threshold(
@@ -49,13 +60,16 @@ def threshold(
 
   Returns:
     A :class:`optax.GradientTransformation` object.
+
+  Raises:
+    ValueError: the level is negative or NaN.
   """
 
   def cut(u: jax.Array, p: jax.Array, level: ArrayLike) -> jax.Array:
     new = optax.apply_updates(p, u)
     return jnp.where(jnp.abs(new) < level, -p, u)
 
-  return _per_leaf(cut, level, mask)
+  return _per_leaf('level', cut, level, mask)
 
 
 def kernel_mask(params: optax.Params) -> Any:
@@ -113,6 +127,10 @@ def beta_lasso(
   Returns:
     A :class:`optax.GradientTransformation` object; its `update` needs params.
 
+  Raises:
+    ValueError: λ or β is negative or NaN. Of arrays that are traced and of
+      schedules this is not known.
+
   Examples:
     >>> import jax, jax.numpy as jnp, lconv_jax, optax
     >>> w = jnp.array([[0.3, -0.04, 0.0]])
@@ -128,6 +146,8 @@ def beta_lasso(
     <https://arxiv.org/abs/2007.13657>`_, NeurIPS 2020
   """
   mask = kernel_mask if mask is None else mask
+  _check_numbers('l1', l1)
+  _check_numbers('beta', beta)
   return optax.chain(
     add_l1(l1, mask),
     optax.scale_by_learning_rate(learning_rate),
@@ -136,11 +156,16 @@ def beta_lasso(
 
 
 def _per_leaf(
+  name: str,
   fn: Callable[[jax.Array, jax.Array, ArrayLike], jax.Array],
   value: ScalarOrSchedule | Any,
   mask: Mask,
 ) -> optax.GradientTransformation:
-  """Applies fn(update, param, value) to each leaf; values may be schedules."""
+  """Applies fn(update, param, value) to each leaf; values may be schedules.
+
+  The value is called `name` in messages.
+  """
+  _check_numbers(name, value)
   scheduled = any(map(callable, jax.tree.leaves(value)))
 
   def init_fn(params: optax.Params) -> optax.OptState:
@@ -173,13 +198,63 @@ def _per_leaf(
       leaf,
       updates,
       params,
-      jax.tree.broadcast(now, params),
+      _for_each_leaf(name, now, params),
       is_leaf=lambda u: u is None,
     )
     return updates, state
 
   tx = optax.GradientTransformation(init_fn, update_fn)
-  return tx if mask is None else optax.masked(tx, mask)
+  if mask is None:
+    return tx
+
+  def of_leaves(tree: Any) -> Any:
+    # Else a subtree that is masked out as a whole hides its leaves from values.
+    return jax.tree.broadcast(mask(tree) if callable(mask) else mask, tree)
+
+  return optax.masked(tx, of_leaves)
+
+
+def _check_numbers(name: str, value: ScalarOrSchedule | Any) -> None:
+  """Raises a ValueError if a value that is known is negative or NaN."""
+  for path, v in jax.tree.leaves_with_path(value):
+    known = not (callable(v) or isinstance(v, jax.core.Tracer))
+    if known and not np.all(np.asarray(v) >= 0):
+      raise ValueError(
+        f'{name}{jax.tree_util.keystr(path)}={v} must be 0 or more.'
+      )
+
+
+def _for_each_leaf(name: str, value: Any, params: optax.Params) -> Any:
+  """Returns a tree with the structure of params, of which `value` is a prefix.
+
+  Raises:
+    ValueError: it is not a prefix.
+  """
+  try:
+    return jax.tree.broadcast(value, params)
+  except ValueError as e:
+    raise ValueError(
+      f'{name} must be one value for all params, or a tree that is a prefix of '
+      f'the params, but {_difference(value, params)}'
+    ) from e
+
+
+def _difference(value: Any, params: Any, where: str = 'the params') -> str:
+  """Returns why a tree is not a prefix of params, '' if it is one."""
+  if isinstance(value, Mapping) and isinstance(params, Mapping):
+    if unknown := [k for k in value if k not in params]:
+      hint = errors.nearest(str(unknown[0]), map(str, params)).rstrip()
+      return f'{where} have no {unknown[0]!r}.{hint}'
+    if missing := [k for k in params if k not in value]:
+      return f'it lacks {missing[0]!r}, which {where} have.'
+    inside = (_difference(value[k], params[k], f'params[{k!r}]') for k in value)
+    return next(filter(None, inside), '')
+  try:
+    jax.tree.broadcast(value, params)
+  except ValueError:
+    kinds = [type(x).__name__ for x in (params, value)]
+    return '{} are a {}, not a {}.'.format(where, *kinds)
+  return ''
 
 
 def _product(a: ScalarOrSchedule, tree: Any) -> Any:

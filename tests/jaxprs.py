@@ -1,5 +1,7 @@
 """What a program consists of, for tests that look into it."""
 
+import jax
+
 
 def equations(jaxpr):
   """All equations, also those within loops, branches and calls."""
@@ -10,6 +12,12 @@ def equations(jaxpr):
         sub = getattr(sub, 'jaxpr', sub)
         if hasattr(sub, 'eqns'):
           yield from equations(sub)
+
+
+def is_exact(product):
+  """Whether its precision is the highest, for both inputs."""
+  highest = jax.lax.Precision.HIGHEST
+  return product.params['precision'] in (highest, (highest, highest))
 
 
 def products(jaxpr):

@@ -17,6 +17,7 @@ PACKAGE = ROOT / 'lconv_jax'
 ROOMS = {
   'errors': '',
   'host_tensorflow': '',
+  'jax_settings': '',
   'lasso': '',
   'conv': '',
   'augment': '',
@@ -25,9 +26,9 @@ ROOMS = {
   'models': 'conv',
   'runs': 'host_tensorflow models',
   'mdl': 'data models runs',
-  'train': 'augment data lasso locality models runs',
-  'command': '',
-  'report': 'command locality models runs',
+  'train': 'augment data jax_settings lasso locality models runs',
+  'command': 'jax_settings',
+  'report': 'command data locality models runs',
   'figures': 'command report',
   '__init__': 'conv lasso',
 }

@@ -2,6 +2,7 @@
 
 import doctest
 import functools
+import re
 import typing
 
 import hypothesis
@@ -281,6 +282,23 @@ def test_sixteen_bits(dtype, as_array):
   np.testing.assert_array_equal(np.asarray(new, F32), wanted)
 
 
+L1_KINDS = {
+  'number': L1,
+  'array': jnp.float32(L1),
+  'schedule': lambda count: jnp.float32(L1),
+  'layers': {'w': F32(L1)},
+}
+
+
+@pytest.mark.parametrize('l1', L1_KINDS.values(), ids=L1_KINDS)
+def test_updates_keep_sixteen_bits(l1):
+  params = {'w': jnp.ones((2, 3), jnp.bfloat16)}
+  tx = beta_lasso(LR, l1, BETA)
+  update = functools.partial(jax.eval_shape, tx.update)
+  updates, _ = update(params, tx.init(params), params)
+  assert updates['w'].dtype == jnp.bfloat16
+
+
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
 def test_many_steps_in_sixteen_bits(dtype):
   p = jnp.asarray(normal(0, (40, 50)), dtype)
@@ -469,6 +487,36 @@ def test_l1_that_is_no_prefix_of_the_params_is_an_error(l1):
 
 
 @pytest.mark.parametrize(
+  ('l1', 'message'),
+  [
+    ({'fc': {'kernl': 0.1}}, "params['fc'] have no 'kernl'. Did you mean kern"),
+    ({'fc1': 0.1}, "the params have no 'fc1'. Did you mean fc?"),
+    ({}, "it lacks 'fc', which the params have."),
+    ({'fc': [0.1]}, "params['fc'] are a dict, not a list."),
+  ],
+)
+def test_a_wrong_layer_in_l1_is_named(l1, message):
+  params = {'fc': {'kernel': jnp.ones((2, 2))}}
+  tx = add_l1(l1)
+  with pytest.raises(ValueError, match=re.escape(message)):
+    tx.update(params, tx.init(params), params)
+
+
+@pytest.mark.parametrize('wrong', [-0.1, float('nan'), np.array([0.1, -1])])
+def test_negative_numbers_and_nan_are_refused(wrong):
+  for make in (
+    lambda: beta_lasso(LR, wrong),
+    lambda: beta_lasso(LR, {'fc': wrong}),
+    lambda: beta_lasso(LR, L1, beta=wrong),
+    lambda: add_l1(wrong),
+    lambda: threshold(jnp.asarray(wrong)),
+  ):
+    with pytest.raises(ValueError, match='must be 0 or more'):
+      make()
+  jax.eval_shape(lambda l1: beta_lasso(LR, l1).init({}), wrong)  # not known
+
+
+@pytest.mark.parametrize(
   'tx',
   [
     beta_lasso(LR, L1),
@@ -540,6 +588,15 @@ def test_mask_argument_and_optax_masked():
   rest = optax.masked(optax.sgd(LR), {k: not m for k, m in MASK.items()})
   masked = optax.masked(beta_lasso(LR, L1, BETA, mask=True), MASK)
   equal(got, last(run(optax.chain(masked, rest), params, grads)))
+
+
+def test_a_mask_by_layers_beside_l1_by_leaves():
+  params, grads = net(), net_grads()
+  l1 = {k: dict.fromkeys(p, L1) for k, p in params.items()}
+  tx = beta_lasso(LR, l1, BETA, mask=MASK)
+  got = last(run(tx, params, grads))
+  equal(got, last(run(beta_lasso(LR, L1, BETA, mask=MASK), params, grads)))
+  assert np.any(got['conv']['kernel'] == 0)
 
 
 def test_partition_with_different_l1():

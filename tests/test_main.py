@@ -66,6 +66,19 @@ def test_help_names_configs_choices_and_grids():
   assert 's_local' in said and 'momentum' in said and 'table1' in said
 
 
+def test_ctrl_c_gets_a_line_of_its_own(capsys, monkeypatch):
+  import main as script
+
+  error = KeyboardInterrupt()
+  script.excepthook(KeyboardInterrupt, error, None)
+  assert capsys.readouterr().err == 'Stopped before anything was done.\n'
+  monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+  script.excepthook(KeyboardInterrupt, error, None)
+  assert capsys.readouterr().err.startswith('\r\x1b[K')
+  script.excepthook(ValueError, ValueError('mine'), None)
+  assert 'ValueError: mine' in capsys.readouterr().err
+
+
 def test_sigterm_saves_and_the_same_command_continues(tmp_path):
   args = [
     f'--workdir={tmp_path}',

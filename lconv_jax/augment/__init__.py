@@ -5,7 +5,13 @@ that a config asks for, and `load_policy` reads a policy of (Fast) AutoAugment.
 """
 
 from lconv_jax.augment.apply import OPS, apply_op
-from lconv_jax.augment.pipeline import NAMES, Choices, Pipeline, from_config
+from lconv_jax.augment.pipeline import (
+  NAMES,
+  Choices,
+  Pipeline,
+  from_config,
+  grid_operations,
+)
 from lconv_jax.augment.policy import load as load_policy
 
 __all__ = [
@@ -15,5 +21,6 @@ __all__ = [
   'Pipeline',
   'apply_op',
   'from_config',
+  'grid_operations',
   'load_policy',
 ]

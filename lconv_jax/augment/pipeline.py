@@ -6,19 +6,23 @@ depend on the key and on its index in the data set alone, if keys are of
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Integer, Key, UInt8
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, Shaped, UInt8
 
 from lconv_jax import errors
-from lconv_jax.augment import apply, standard
+from lconv_jax.augment import affine, apply, standard
 from lconv_jax.augment import policy as policies
 from lconv_jax.augment.switch import switch
 
 NAMES = ('none', 'flip_crop', 'fast_autoaugment')  # of config.data.augment
+# Operations of policies that look at, or move, a pixel's neighbours.
+_GRID_OPS = (*affine.NAMES, 'Sharpness', 'Cutout')
 
 
 class Choices(NamedTuple):
@@ -41,6 +45,9 @@ class Pipeline:
   padding: int = 0  # pixels on every side before the random crop
   flip: bool = False
   cutout: int = 0  # side of the square of zeros, pixels; even
+  # Where the pixels of the images belong while they are augmented; they go back
+  # afterwards. (): where they are.
+  origin: tuple[int, ...] = ()
 
   def __call__(
     self,
@@ -59,6 +66,15 @@ class Pipeline:
     """
     choices = self.draw(key, index, images.shape[1:3])
     return self.apply(images, choices, normalise)
+
+  def before_moving(self, origin: Int[np.ndarray, ' pixels']) -> 'Pipeline':
+    """Returns the same augmentation of images whose pixels have been moved.
+
+    Args:
+      origin: where each pixel was when the image was whole, in the order of
+        rows.
+    """
+    return dataclasses.replace(self, origin=tuple(origin.tolist()))
 
   def draw(
     self,
@@ -109,6 +125,8 @@ class Pipeline:
     normalise: Callable[[UInt8[Array, 'b h w c']], Float[Array, 'b h w c']],
   ) -> Float[Array, 'b h w c']:
     """Applies the choices that were drawn."""
+    if self.origin:
+      images = _move(images, np.argsort(self.origin))
     if self.policy:
       apply.check_images(images)
       images = apply_policy(self.policy, images, choices)
@@ -119,7 +137,7 @@ class Pipeline:
     x = normalise(images)
     if self.cutout:
       x = standard.erase(x, choices.erase, self.cutout)
-    return x
+    return _move(x, np.array(self.origin)) if self.origin else x
 
 
 def apply_policy(
@@ -176,6 +194,33 @@ def from_config(data: Any, image_shape: tuple[int, int, int]) -> Pipeline:
       'none.'
     )
   return Pipeline(policies.load(name), data.crop, data.flip, cutout)
+
+
+def grid_operations(data: Any) -> list[str]:
+  """Returns those parts of an augmentation that depend on the pixels' places.
+
+  Args:
+    data: the field `data` of configs/base.py.
+  """
+  if data.augment == 'none':
+    return []
+  found = ['crop'] * (data.crop > 0) + ['flip'] * data.flip
+  if data.augment == 'fast_autoaugment':
+    name, cutout = policies.published(data.name)
+    found += ['cutout'] * ((cutout if data.cutout < 0 else data.cutout) > 0)
+    if (data.policy or name) != 'none':
+      steps = itertools.chain.from_iterable(policies.load(data.policy or name))
+      ops = {step.op for step in steps}
+      found += [op for op in _GRID_OPS if op in ops]
+  return found
+
+
+def _move(
+  images: Shaped[Array, 'b h w c'], order: Int[np.ndarray, ' pixels']
+) -> Shaped[Array, 'b h w c']:
+  """Returns images whose pixel p is the pixel order[p] of the given images."""
+  flat = images.reshape(len(images), -1, images.shape[-1])
+  return flat[:, order].reshape(images.shape)
 
 
 def _below(bits: Array, count: int | Array) -> Array:

@@ -9,7 +9,8 @@ Both functions take one to three spatial dimensions and accumulate in float32.
 Their gradients have a rule of their own, except that `conv` on accelerators is
 `lax.conv`: no patches are kept for the backward pass, and all its products have
 inputs of the forward pass's dtype. So reverse-mode derivatives of any order
-exist, such as `jax.jacrev(jax.grad(f))`, but `jax.jvp` does not.
+exist, such as `jax.jacrev(jax.grad(f))`, but `jax.jvp` does not; see
+`local_conv` of `lconv_jax` for what to do instead.
 """
 
 import itertools

@@ -40,6 +40,13 @@ def local_conv(
   `lax.conv_general_dilated`. Sums are taken in float32; gradients have the
   dtypes of `x` and `kernel`, and their products have inputs of x's dtype.
 
+  Derivatives are reverse-mode, of any order; `jax.jvp` raises a TypeError. Take
+  `jax.jacrev` for `jax.jacfwd`, `jax.jacrev(jax.grad(f))` for `jax.hessian`,
+  and for the derivative along v the transpose of the reverse-mode derivative::
+
+    y, vjp = jax.vjp(f, x)
+    (dy,) = jax.vjp(lambda ct: vjp(ct)[0], jnp.zeros_like(y))[1](v)
+
   Args:
     x: [B, H, W, Cin] or [B, W, Cin], float32, bfloat16 or float16: the dtype
       of the products.
@@ -95,6 +102,7 @@ class LocalConv(nn.Module):
   It has the same fields, except for dilation, groups, mask and `precision`:
   float32 is multiplied as float32. The kernel is [*positions, *kernel_size,
   Cin, features]; `from_conv_local` converts flax's. The bias is the same.
+  Derivatives are reverse-mode; `local_conv` says what to do without `jax.jvp`.
 
   Attributes:
     features: number of filters at every position.
@@ -134,9 +142,12 @@ class LocalConv(nn.Module):
         f'dimension for each one of kernel_size={size}.'
       )
     x, padding = x.reshape(math.prod(batch), *image), self.padding
-    if padding in _MODES:
-      x, padding = jnp.pad(x, **_borders(padding, size)), 'VALID'
-    w = windows.window(x.shape[1:-1], size, self.strides or 1, padding)
+    strides = 1 if self.strides is None else self.strides
+    if isinstance(padding, str):
+      windows.check_name(padding, (*windows.NAMES, *_MODES))
+      if (name := padding.upper()) in _MODES:
+        x, padding = jnp.pad(x, **_borders(name, size)), 'VALID'
+    w = windows.window(x.shape[1:-1], size, strides, padding)
     kernel = self.param(
       'kernel',
       per_position(self.kernel_init, len(size)),
@@ -186,11 +197,12 @@ def per_position(
 
   def draw(
     key: Key[Array, ''], shape: Sequence[int], dtype: DTypeLike = jnp.float32
-  ) -> Array:
+  ) -> Array | nn.meta.AxisMetadata:
     positions, kernel = shape[:spatial_dims], shape[spatial_dims:]
     keys = jax.random.split(key, math.prod(positions))
     kernels = jax.vmap(lambda k: init(k, kernel, dtype))(keys)
-    return kernels.reshape(shape)
+    # flax's `with_partitioning` puts the array into a box, which is a tree.
+    return jax.tree.map(lambda k: k.reshape(shape), kernels)
 
   return draw
 

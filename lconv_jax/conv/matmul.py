@@ -12,7 +12,8 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
   Plain autodiff of a product with `preferred_element_type` feeds float32
   cotangents to the backward products; this rule rounds them to x's dtype, so
-  that all three products run on 16-bit inputs.
+  that all three products run on 16-bit inputs. As `local_conv`, it has
+  reverse-mode derivatives only.
 
   Args:
     x: [batch, in], float32, bfloat16 or float16.

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from jax import lax
 from jaxtyping import Array
 
-# str: 'SAME', 'VALID' or 'SAME_LOWER'; int: zeros on every side; or one int or
+# str: one of `NAMES`; int: zeros on every side; or one int or
 # (before, after) pair for each spatial dimension.
+NAMES = 'SAME', 'VALID', 'SAME_LOWER'
 Padding = str | int | Sequence[int | Sequence[int]]
 Strides = int | Sequence[int]
 
@@ -54,13 +55,8 @@ def window(
       f'of an image of shape {spatial}.'
     )
   if isinstance(padding, str):
-    try:
-      padding = lax.padtype_to_pads(spatial, size, strides, padding.upper())
-    except (RuntimeError, ValueError) as e:
-      raise ValueError(
-        f'padding={padding!r} does not exist; valid: SAME, VALID, SAME_LOWER, '
-        'a number, or a number or pair for each spatial dimension.'
-      ) from e
+    check_name(padding, NAMES)
+    padding = lax.padtype_to_pads(spatial, size, strides, padding.upper())
   elif isinstance(padding, int):
     padding = (padding,) * n
   pads = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
@@ -79,6 +75,15 @@ def window(
       f'with padding {pads}.'
     )
   return Window(size, strides, pads, positions)
+
+
+def check_name(padding: str, names: Sequence[str]) -> None:
+  """Raises a ValueError if a padding is not among `names`, in any case."""
+  if padding.upper() not in names:
+    raise ValueError(
+      f'padding={padding!r} does not exist; valid: {", ".join(names)}, a '
+      'number, or a number or pair for each spatial dimension.'
+    )
 
 
 def check_fit(

@@ -6,16 +6,26 @@
 Everything that crosses the border of this room is a NumPy array.
 """
 
-from lconv_jax.data import cache, nlgp
-from lconv_jax.data.dataset import NAMES, Dataset, Split, load, moments, read
+from lconv_jax.data import cache, nlgp, pixels
+from lconv_jax.data.dataset import (
+  NAMES,
+  PERIODIC,
+  Dataset,
+  Split,
+  load,
+  moments,
+  read,
+)
 
 __all__ = [
   'NAMES',
+  'PERIODIC',
   'Dataset',
   'Split',
   'cache',
   'load',
   'moments',
   'nlgp',
+  'pixels',
   'read',
 ]

@@ -4,17 +4,22 @@ Nothing here depends on the run's seed, so all runs of a grid are compared on
 the same held-out images and scored on the same test images.
 """
 
+import pathlib
 from typing import NamedTuple
 
 import ml_collections
 import numpy as np
 
 from lconv_jax import errors
-from lconv_jax.data import cache, nlgp, prepared
+from lconv_jax.data import cache, nlgp, pixels, prepared
 
 _CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
 NAMES = (*_CLASSES, 'nlgp')
 _VALIDATION_SEED, _LIMIT_SEED = 0, 1
+# Shapes that are known beforehand, so that another data set is noticed.
+_SHAPES = dict.fromkeys(('cifar10', 'cifar100', 'svhn_cropped'), (32, 32, 3))
+# Images that continue at the opposite border, as if on a torus.
+PERIODIC = ('nlgp',)
 
 
 class Split(NamedTuple):
@@ -34,6 +39,9 @@ class Dataset(NamedTuple):
   test: Split
   mean: np.ndarray  # float32 [C], of the pixels of `train` in [0, 1]
   std: np.ndarray  # float32 [C], of the same pixels
+  # Where each pixel was before `data.permute` and `data.layout` moved it; None:
+  # where it is.
+  origin: pixels.Order | None = None
 
 
 def load(data: ml_collections.ConfigDict) -> Dataset:
@@ -64,10 +72,18 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
     num_classes = _CLASSES[data.name]
     train, test = read(data.name, data.dir)
 
+  origin = pixels.origin(data, train.images.shape[1:])
+  if origin is not None:
+    train, test = (
+      split._replace(images=pixels.rearrange(split.images, origin))
+      for split in (train, test)
+    )
   train, validation = _hold_out(train, data.validation)
   train = _limit(train, data.limit)
   mean, std = moments(train.images)
-  return Dataset(data.name, num_classes, train, validation, test, mean, std)
+  return Dataset(
+    data.name, num_classes, train, validation, test, mean, std, origin
+  )
 
 
 def read(name: str, data_dir: str) -> tuple[Split, Split]:
@@ -86,9 +102,32 @@ def read(name: str, data_dir: str) -> tuple[Split, Split]:
     prepared.ARRAYS,
     lambda: prepared.read(folder),
   )
-  return (
-    Split(arrays['train_images'], arrays['train_labels']),
-    Split(arrays['test_images'], arrays['test_labels']),
+  train, test = (
+    Split(arrays[f'{part}_images'], arrays[f'{part}_labels'])
+    for part in ('train', 'test')
+  )
+  for split in (train, test):
+    _check(name, split, folder)
+  return train, test
+
+
+def _check(name: str, split: Split, folder: pathlib.Path) -> None:
+  """Raises a UsageError for images or labels of another data set."""
+  shape, labels = split.images.shape[1:], split.labels
+  if shape != _SHAPES.get(name, shape):
+    what = f'images of shape {shape}, not {_SHAPES[name]}'
+  elif len(labels) == 0:
+    what = 'no images'
+  elif labels.min() < 0 or labels.max() >= _CLASSES[name]:
+    what = (
+      f'labels from {labels.min()} to {labels.max()}, and {name} has '
+      f'{_CLASSES[name]} classes'
+    )
+  else:
+    return
+  raise errors.UsageError(
+    f'{folder} holds {what}: this is not {name}; delete that folder to prepare '
+    'it again, or set data.dir to another.'
   )
 
 

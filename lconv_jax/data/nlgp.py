@@ -13,6 +13,7 @@ import numpy as np
 import scipy.fft
 import scipy.special
 
+_RANGE = 1e-15, 1e15  # of lengths and gains, whose squares stay in float32
 _CHUNK = 1024  # fields transformed at a time: bounds memory at about 30 MB
 
 
@@ -38,9 +39,9 @@ def draw(
 
   Args:
     num: the number of images, at least 1.
-    xi: the correlation length of each class in pixels, positive.
-    gain: the steepness of the non-linearity, positive. Small gains give
-      Gaussian images, large ones binary images.
+    xi: the correlation length of each class in pixels, from 1e-15 to 1e15.
+    gain: the steepness of the non-linearity, from 1e-15 to 1e15. Small gains
+      give Gaussian images, large ones binary images.
     size: the height and width of an image.
     channels: the number of channels, each of which is an independent field.
     seed: an argument of `numpy.random.default_rng`. Equal arguments give equal
@@ -56,12 +57,16 @@ def draw(
   for name, value in (('num', num), ('size', size), ('channels', channels)):
     if value < 1:
       raise ValueError(f'{name}={value} must be at least 1.')
-  if len(xi) == 0 or not all(np.isfinite(x) and x > 0 for x in xi):
+  smallest, largest = _RANGE
+  if len(xi) == 0 or not all(smallest <= x <= largest for x in xi):
     raise ValueError(
-      f'xi={tuple(xi)} must hold one positive length for each class.'
+      f'xi={tuple(xi)} must hold one positive length for each class, from '
+      f'{smallest:g} to {largest:g}.'
     )
-  if not (np.isfinite(gain) and gain > 0):
-    raise ValueError(f'gain={gain} must be positive.')
+  if not smallest <= gain <= largest:
+    raise ValueError(
+      f'gain={gain} must be positive, from {smallest:g} to {largest:g}.'
+    )
 
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num, dtype=np.int32) % len(xi))

@@ -16,13 +16,15 @@ ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
 _INFO = 'dataset_info.json'
 _BATCH = 1000  # records decoded at a time; one by one takes twice as long
+# What a file raises that is not JSON, or of another form.
+_DAMAGE = ValueError, RecursionError, LookupError, TypeError, AttributeError
 _TIMEOUT_S = 10  # for the server's answer
 
 
 def default_dir() -> pathlib.Path:
   """Returns tfds's own folder: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
   folder = os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-  return pathlib.Path(folder).expanduser()
+  return errors.local_path('$TFDS_DATA_DIR', folder)
 
 
 def locate(name: str, data_dir: str) -> pathlib.Path:
@@ -41,22 +43,27 @@ def locate(name: str, data_dir: str) -> pathlib.Path:
     UsageError: `data_dir` does not exist or is another folder, or the data set
       is not there and cannot be downloaded and prepared.
   """
-  folder = pathlib.Path(data_dir).expanduser() if data_dir else default_dir()
+  folder = errors.local_path('data.dir', data_dir or default_dir())
   if data_dir and not folder.is_dir():
     raise errors.UsageError(
       f'data.dir={data_dir!r} is not a folder; create it so that {name} can '
       f'be downloaded to it, or leave data.dir empty for {default_dir()}.'
     )
-  sets = _infos(folder, '.', '*', f'{name}/*')
+  sets, broken = _infos(folder, '.', '*', f'{name}/*')
   if found := [path for path, info in sets.items() if info['name'] == name]:
     return max(found, key=lambda path: _version(sets[path]))
+  # What belongs to another data set, or to none, does not matter here.
+  if own := [p for p in broken if p == folder or p.parent.name == name]:
+    raise errors.UsageError(
+      f'{own[0]} has a damaged {_INFO}; delete that folder to prepare it again.'
+    )
   if sets:
     other = next(iter(sets.values()))['name']
     raise errors.UsageError(
       f'{folder} is the folder of {other}, not of {name}; set data.dir to the '
       'folder that contains the data sets.'
     )
-  if deeper := _infos(folder, f'*/{name}/*'):
+  if deeper := _infos(folder, f'*/{name}/*')[0]:
     root = next(iter(deeper)).parents[1]
     raise errors.UsageError(
       f'{name} is not in {folder} but one folder deeper; set data.dir={root}.'
@@ -84,7 +91,15 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
   with _quiet(), _needs('train', f'Reading {folder}'):
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(folder)
+    try:
+      builder = tfds.builder_from_directory(folder)
+    except ModuleNotFoundError:
+      raise
+    except Exception as e:  # whatever tfds raises of damaged metadata
+      raise errors.UsageError(
+        f'The description of the data set in {folder} cannot be read '
+        f'({errors.one_line(e)[:200]}); delete that folder to prepare it again.'
+      ) from e
     decode = _decode_random_access
     if builder.info.file_format.value == 'tfrecord':
       with _needs('tensorboard', f'Reading the TFRecord files in {folder}'):
@@ -102,6 +117,9 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
           f'({errors.one_line(e)}); delete that folder to prepare it again.'
         ) from e
       arrays[f'{split}_images'] = np.ascontiguousarray(images)
+      # Clipped, or a label of 2³² would become 0.
+      limits = np.iinfo(np.int32)
+      labels = np.clip(labels, limits.min, limits.max)
       arrays[f'{split}_labels'] = labels.astype(np.int32)
   return arrays
 
@@ -113,11 +131,14 @@ def _decode_random_access(
   images = np.empty(
     (len(source), *builder.info.features['image'].shape), np.uint8
   )
-  labels = np.empty(len(source), np.int32)
+  labels = np.empty(len(source), np.int64)
   for start in range(0, len(source), _BATCH):
     indices = range(start, min(start + _BATCH, len(source)))
     for i, example in zip(indices, source.__getitems__(indices), strict=True):
-      images[i], labels[i] = example['image'], example['label']
+      image = example['image']
+      if image.shape != images.shape[1:]:  # else NumPy might repeat it
+        raise ValueError(f'image {i} has shape {image.shape}')
+      images[i], labels[i] = image, example['label']
   return images, labels
 
 
@@ -134,14 +155,23 @@ def _decode_tfrecord(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _infos(
   folder: pathlib.Path, *patterns: str
-) -> dict[pathlib.Path, dict[str, str]]:
-  """Returns the complete data sets in `folder` with their dataset_info."""
-  return {
-    path.parent: json.loads(path.read_text(encoding='utf-8'))
-    for pattern in patterns
-    for path in sorted(folder.glob(f'{pattern}/{_INFO}'))
-    if not path.parent.name.startswith('incomplete.')  # being written
-  }
+) -> tuple[dict[pathlib.Path, dict[str, str]], list[pathlib.Path]]:
+  """Returns the complete data sets in `folder` with their dataset_info.
+
+  The list has the folders whose dataset_info cannot be read.
+  """
+  infos, broken = {}, []
+  for pattern in patterns:
+    for path in sorted(folder.glob(f'{pattern}/{_INFO}')):
+      if path.parent.name.startswith('incomplete.'):  # being written
+        continue
+      try:
+        info = json.loads(path.read_text(encoding='utf-8'))
+        _version(info)
+        infos[path.parent] = {'name': info['name'], 'version': info['version']}
+      except (*_DAMAGE, OSError):
+        broken.append(path.parent)
+  return infos, broken
 
 
 def _version(info: dict[str, str]) -> tuple[int, ...]:

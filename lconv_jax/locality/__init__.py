@@ -37,6 +37,7 @@ from lconv_jax.locality.measures import (
 from lconv_jax.locality.null import (
   null_box_area,
   null_spread,
+  null_torus_box_area,
   null_window_share,
 )
 from lconv_jax.locality.sharing import (
@@ -68,6 +69,7 @@ __all__ = [
   'null_box_area',
   'null_correlation',
   'null_spread',
+  'null_torus_box_area',
   'null_window_share',
   'pairs',
   'sample',

@@ -21,7 +21,7 @@ from lconv_jax import command
 
 with command.needs('train'):
   from lconv_jax import errors, locality, report, runs
-  from lconv_jax.report import distributions
+  from lconv_jax.report import distributions, find
 
 
 class _Layer(NamedTuple):
@@ -56,7 +56,9 @@ def _report(args: argparse.Namespace) -> None:
     report.write_csv([_row(layer) for layer in layers], args.csv, digits=0)
     print(f'wrote {args.csv}')
   shown = [layer.run for layer in layers]
-  caption = report.caption((_CAPTION,), shown, report.Request(args.command))
+  torus = report.TORUS if any(map(report.is_periodic, shown)) else ''
+  request = report.Request(args.command)
+  caption = report.caption((_CAPTION, torus), shown, request)
   measured = [layer.measured for layer in layers]
   fig = distributions.draw_distributions(measured, args.window, args.seed)
   out = pathlib.Path(args.out or args.runs[0], 'locality.png')
@@ -67,7 +69,8 @@ def _layers(
   paths: Sequence[str], window: int, seed: int
 ) -> tuple[list[_Layer], list[str]]:
   """Returns what was measured, and a line for each run that has no filters."""
-  read = [runs.read(path) for path in paths]
+  read, left_out = find.read(paths)
+  command.tell_left_out(left_out)
   layers, lines = [], []
   for label, run in zip(report.labels(read), read, strict=True):
     try:
@@ -79,9 +82,10 @@ def _layers(
     except (errors.UsageError, OSError) as e:
       lines.append(f'no filters of {run.path}: {errors.one_line(e)}')
       continue
-    found = locality.measure(filters, seed=seed, window=window)
-    pairs = locality.measure_pairs(filters, seed=seed)
-    measured = distributions.Measured(label, filters, found, pairs)
+    torus = report.is_periodic(run)
+    found = locality.measure(filters, seed=seed, window=window, periodic=torus)
+    pairs = locality.measure_pairs(filters, seed=seed, periodic=torus)
+    measured = distributions.Measured(label, filters, found, pairs, torus)
     layers.append(_Layer(run, measured, locality.summary(found, pairs)))
   if not layers:
     raise errors.UsageError('; '.join(lines))
@@ -90,11 +94,12 @@ def _layers(
 
 def _tables(layers: Sequence[_Layer], window: int) -> str:
   """Returns a table for each measure, aligned for a terminal."""
-  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'of those (%)'
-  first = [('', *names, 'repeats (%)')]
+  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'by chance', 'of those (%)'
+  first = [('', *names, 'by chance', 'repeats (%)')]
   for layer in layers:
     s = layer.summary
-    shares = s.local_of_all, s.local_of_counted, s.repeats
+    all_of_them = s.local_of_all, s.chance_of_all
+    shares = *all_of_them, s.local_of_counted, s.chance_of_counted, s.repeats
     numbers = f'{s.filters:,}', f'{s.counted:,}', *_show(100, *shares)
     first.append((layer.measured.label, *numbers))
   tables = [first]
@@ -125,6 +130,7 @@ percentile: % of shuffles that are at least as local, or as alike; –: shuffles
 do not differ.
 local: a percentile of the spread below {100 * locality.LEVEL:g} % and a ratio \
 below {locality.EFFECT:g}; of all filters, and of those that count.
+by chance: the share that would be local with all pixels at random places.
 repeats: pairs with a correlation of {locality.REPEATS:g} or more; in a \
 convolution 1/α of the pairs whose windows no border cuts.
 boxes: those of a filter's non-zeros. Filters shuffled inside them are as \

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int, Real
+from jaxtyping import Bool, Float, Int, Real
 
 from lconv_jax.locality import blocks, compare, measures, null, sharing
 
@@ -20,9 +20,11 @@ EFFECT = 0.9
 REPEATS = 0.9
 
 _BLOCK = 512  # filters whose energies are in memory at once
-# Largest differences of spreads (px) and shares that may be due to rounding.
+# Largest differences of spreads (px), shares and areas (px²) that may be due to
+# rounding.
 _SPREAD_TIE = 1e-4
 _SHARE_TIE = 1e-5
+_AREA_TIE = 0.5
 
 
 class Locality(NamedTuple):
@@ -32,7 +34,10 @@ class Locality(NamedTuple):
   spread: compare.Compared  # pixels
   ipr: compare.Compared  # without a null, as a shuffle cannot change it
   window_share: compare.Compared
-  box_area: compare.Compared  # pixels², against the exact null
+  # pixels², against the exact null, or shuffles if images are periodic
+  box_area: compare.Compared
+  # Share of a filter's shuffles that would count as local.
+  chance: Float[np.ndarray, ' units']
 
   @property
   def local(self) -> Bool[np.ndarray, ' units']:
@@ -74,6 +79,9 @@ class Summary(NamedTuple):
   counted: int  # filters with at least `min_nonzero` non-zero values
   local_of_all: float  # share of all filters that are local
   local_of_counted: float  # share of the counted filters that are local
+  # Shares that would be local by chance, with all pixels at random places.
+  chance_of_all: float
+  chance_of_counted: float
   spread: Typical
   ipr: Typical
   window_share: Typical
@@ -88,6 +96,7 @@ def measure(
   draws: int = null.DRAWS,
   seed: int = 0,
   window: int = measures.WINDOW,
+  periodic: bool = False,
 ) -> Locality:
   """Compares each filter with its own shuffled pixels.
 
@@ -96,6 +105,8 @@ def measure(
     draws: permutations for each filter.
     seed: of the permutations.
     window: side of the window of `window_share`, pixels.
+    periodic: whether images continue at the opposite border, so that distances,
+      windows and boxes are those on the torus.
 
   Returns:
     The measures of each filter.
@@ -107,7 +118,7 @@ def measure(
     raise ValueError(f'draws={draws} and window={window} must be 1 or more.')
   shape = filters.shape[1:3]
   own = blocks.in_blocks(
-    lambda part: _own(filters[part], window), len(filters), _BLOCK
+    lambda part: _own(filters[part], window, periodic), len(filters), _BLOCK
   )
   nonzero, pixels = own[:, :2].T.astype(int)
   spread, ipr, share, area = own[:, 2:].T
@@ -116,19 +127,27 @@ def measure(
     exact = null.null_box_area(pixels[part], shape)
     return np.stack(compare.with_distribution(area[part], exact), axis=1)
 
+  if periodic:
+    areas = null.null_torus_box_area(filters, draws, seed)
+    box_area = compare.with_draws(area, areas, _AREA_TIE)
+  else:
+    box_area = compare.Compared(
+      *blocks.in_blocks(boxes, len(filters), _BLOCK).T
+    )
+  spreads = null.null_spread(filters, draws, seed, periodic)
+  compared = compare.with_draws(spread, spreads, _SPREAD_TIE)
   return Locality(
     nonzero,
-    compare.with_draws(
-      spread, null.null_spread(filters, draws, seed), _SPREAD_TIE
-    ),
+    compared,
     compare.without_null(ipr),
     compare.with_draws(
       share,
-      null.null_window_share(filters, window, draws, seed),
+      null.null_window_share(filters, window, draws, seed, periodic),
       _SHARE_TIE,
       larger_is_local=True,
     ),
-    compare.Compared(*blocks.in_blocks(boxes, len(filters), _BLOCK).T),
+    box_area,
+    _chance(spreads, compared.null_mean),
   )
 
 
@@ -139,6 +158,7 @@ def measure_pairs(
   draws: int = sharing.PAIR_DRAWS,
   seed: int = 0,
   compared: int | None = None,
+  periodic: bool = False,
 ) -> Pairs:
   """Compares the best-shift correlation of filters with shuffled filters.
 
@@ -150,6 +170,7 @@ def measure_pairs(
     draws: permutations for each pair.
     seed: of pairs and permutations.
     compared: number of pairs that are compared; the others have NaN. None: all.
+    periodic: whether images continue at the opposite border.
 
   Returns:
     The correlation of each pair.
@@ -158,13 +179,13 @@ def measure_pairs(
   counted = np.flatnonzero(nonzero >= max(1, min_nonzero))
   a, b = counted[sharing.pairs(len(counted), pairs, seed)].T
   a, b = filters[a], filters[b]
-  value = sharing.best_shift_correlation(a, b)
+  value = sharing.best_shift_correlation(a, b, periodic)
   some = slice(compared)
 
   def against(inside_box: bool) -> compare.Compared:
     null = np.full((len(value), draws), np.nan, np.float32)
     null[some] = sharing.null_correlation(
-      a[some], b[some], draws, seed, inside_box
+      a[some], b[some], draws, seed, inside_box, periodic
     )
     return compare.with_draws(value, null, _SHARE_TIE, larger_is_local=True)
 
@@ -194,6 +215,8 @@ def summary(
     counted=int(counted.sum()),
     local_of_all=_mean(result.local),
     local_of_counted=_mean(result.local[counted]),
+    chance_of_all=_mean(result.chance),
+    chance_of_counted=_mean(result.chance[counted]),
     spread=_typical(result.spread, counted),
     ipr=_typical(result.ipr, counted),
     window_share=_typical(result.window_share, counted),
@@ -204,17 +227,30 @@ def summary(
   )
 
 
-def _own(filters: np.ndarray, window: int) -> np.ndarray:
+def _chance(null: np.ndarray, mean: np.ndarray) -> np.ndarray:
+  """Returns the share of spreads that are local, compared with the others.
+
+  Args:
+    null: spreads of shuffled filters, [units, draws].
+    mean: of the null; NaN where it does not vary, and nothing is local.
+  """
+  draws = null.shape[1]
+  below = np.sort(null, axis=1) < EFFECT * mean[:, None]
+  below &= np.arange(draws) < LEVEL * (draws - 1)
+  return below.mean(axis=1)
+
+
+def _own(filters: np.ndarray, window: int, periodic: bool) -> np.ndarray:
   """Returns counts of values and pixels, and the measures, [units, 6]."""
   used = filters != 0
   return np.stack(
     [
       used.sum(axis=(1, 2, 3)),
       used.any(axis=3).sum(axis=(1, 2)),
-      measures.spread(filters),
+      measures.spread(filters, periodic),
       measures.ipr(filters),
-      measures.window_share(filters, window),
-      measures.box_area(filters),
+      measures.window_share(filters, window, periodic),
+      measures.box_area(filters, periodic),
     ],
     axis=1,
   )

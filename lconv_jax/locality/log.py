@@ -28,6 +28,7 @@ def metrics(
   kernel: Real[np.ndarray, 'inputs units'],
   image_shape: tuple[int, int, int],
   quick: bool = False,
+  periodic: bool = False,
 ) -> dict[str, int | float]:
   """Returns the `Summary` of a dense first layer as names and numbers.
 
@@ -38,12 +39,16 @@ def metrics(
     kernel: [H*W*C, units].
     image_shape: (H, W, C).
     quick: whether to take fewer pairs of filters.
+    periodic: whether images continue at the opposite border.
   """
   filters = from_kernel(kernel, image_shape)
   found = layer.summary(
-    layer.measure(filters),
+    layer.measure(filters, periodic=periodic),
     layer.measure_pairs(
-      filters, pairs=_LOGGED_PAIRS if quick else PAIRS, compared=_COMPARED
+      filters,
+      pairs=_LOGGED_PAIRS if quick else PAIRS,
+      compared=_COMPARED,
+      periodic=periodic,
     ),
   )
   return {k: v for k, v in flat(found).items() if not math.isnan(v)}

@@ -2,11 +2,14 @@
 
 Neyshabur (Towards Learning Convolutions from Scratch, NeurIPS 2020) shows
 filters of a dense first layer, which look local. These measures say how local
-they are. No measure depends on a filter's scale or sign.
+they are. No measure depends on a filter's scale or sign. Of `periodic` images,
+which continue at the opposite border, none depends on a shift either.
 """
 
+import math
+
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 from lconv_jax.locality.filters import energy
 
@@ -16,6 +19,7 @@ WINDOW = 9
 
 def spread(
   filters: Real[np.ndarray, 'units height width channels'],
+  periodic: bool = False,
 ) -> Float[np.ndarray, ' units']:
   """Returns the root-mean-square distance of the energy from its centroid.
 
@@ -24,11 +28,14 @@ def spread(
 
   Args:
     filters: [units, H, W, C], of any real dtype.
+    periodic: whether distances are those on the torus.
 
   Returns:
     [units] float64, pixels; NaN where all weights are zero.
   """
   shares = energy(filters)
+  if periodic:
+    return torus_spread(np.moveaxis(shares, 0, -1))
   places = moments(*shares.shape[1:])
   means = shares.reshape(-1, len(places)) @ places
   return np.sqrt(variance(means))
@@ -58,6 +65,7 @@ def ipr(
 def window_share(
   filters: Real[np.ndarray, 'units height width channels'],
   size: int = WINDOW,
+  periodic: bool = False,
 ) -> Float[np.ndarray, ' units']:
   """Returns the largest share of the energy that lies in one window.
 
@@ -68,15 +76,17 @@ def window_share(
     filters: [units, H, W, C], of any real dtype.
     size: side of the square window, pixels, at least 1; a larger window than
       the image is cut at the image's borders.
+    periodic: whether a window may lie across the borders.
 
   Returns:
     [units] float64, in [0, 1]; NaN where all weights are zero.
   """
-  return best_window(np.moveaxis(energy(filters), 0, -1), size)
+  return best_window(np.moveaxis(energy(filters), 0, -1), size, periodic)
 
 
 def box_area(
   filters: Real[np.ndarray, 'units height width channels'],
+  periodic: bool = False,
 ) -> Float[np.ndarray, ' units']:
   """Returns the area of the smallest upright box with all non-zero pixels.
 
@@ -86,11 +96,14 @@ def box_area(
 
   Args:
     filters: [units, H, W, C], of any real dtype.
+    periodic: whether the box may lie across the borders.
 
   Returns:
     [units] float64, height times width, pixels²; NaN where all are zero.
   """
   pixels = (filters != 0).any(axis=-1)
+  if periodic:
+    return torus_box_area(np.moveaxis(pixels, 0, -1))
   rows, columns = (_extent(pixels.any(axis=axis)) for axis in (2, 1))
   return np.where(rows > 0, rows * columns, np.nan)
 
@@ -109,17 +122,73 @@ def variance(means: Float[np.ndarray, '*n 3']) -> Float[np.ndarray, '*n']:
   return np.maximum(square - row**2 - column**2, 0)
 
 
+def torus_spread(
+  shares: Float[np.ndarray, 'height width *n'],
+) -> Float[np.ndarray, '*n']:
+  """Returns the `spread` of many periodic images at once.
+
+  It is the root-mean-square distance from the centre that makes it smallest, or
+  what `spread` is at its smallest, over all shifts of the image.
+  """
+  return np.sqrt(sum(_circular_variance(shares.sum(axis=a)) for a in (0, 1)))
+
+
+def torus_box_area(
+  used: Bool[np.ndarray, 'height width *n'],
+) -> Float[np.ndarray, '*n']:
+  """Returns the `box_area` of many periodic images at once."""
+  area = math.prod(shortest_arc(used.any(axis=a)).sum(axis=0) for a in (0, 1))
+  return np.where(area > 0, area, np.nan)
+
+
+def shortest_arc(
+  used: Bool[np.ndarray, 'length *n'],
+) -> Bool[np.ndarray, 'length *n']:
+  """Returns True on the shortest arc of a circle that holds all that is used.
+
+  Everything is False where nothing is used. Of arcs of one length it is the
+  first whose gap ends last.
+  """
+  length = len(used)
+  at = np.arange(2 * length).reshape(-1, *[1] * (used.ndim - 1))
+  last = np.maximum.accumulate(
+    np.where(np.tile(used, (2, *[1] * (used.ndim - 1))), at, -1)
+  )
+  gap = (at - last)[length:]  # unused places that end here, round the circle
+  end, longest = gap.argmax(axis=0), gap.max(axis=0)
+  return used.any(axis=0) & ((end - at[:length]) % length >= longest)
+
+
+def _circular_variance(
+  shares: Float[np.ndarray, 'length *n'],
+) -> Float[np.ndarray, '*n']:
+  """Returns the variance of a place on a circle, cut where it is smallest."""
+  length = len(shares)
+  place = (np.arange(length) - np.arange(length)[:, None]) % length  # by cut
+  place = place - (length - 1) / 2
+  flat = shares.reshape(length, -1)
+  variance = (place**2 @ flat - (place @ flat) ** 2).min(axis=0)
+  return np.maximum(variance, 0).reshape(shares.shape[1:])
+
+
 def best_window(
-  shares: Float[np.ndarray, 'height width *n'], size: int
+  shares: Float[np.ndarray, 'height width *n'],
+  size: int,
+  periodic: bool = False,
 ) -> Float[np.ndarray, '*n']:
   """Returns the largest sum over a window, for many images at once.
 
   Args:
     shares: [H, W, ...], not negative; of the result's dtype.
     size: side of the window, pixels; clipped to the image.
+    periodic: whether a window may lie across the borders.
   """
-  rows = _sliding_sums(shares, min(size, shares.shape[0]))
-  windows = _sliding_sums(rows.swapaxes(0, 1), min(size, shares.shape[1]))
+  height, width = (min(size, n) for n in shares.shape[:2])
+  if periodic:
+    shares = np.concatenate([shares, shares[: height - 1]])
+    shares = np.concatenate([shares, shares[:, : width - 1]], axis=1)
+  rows = _sliding_sums(shares, height)
+  windows = _sliding_sums(rows.swapaxes(0, 1), width)
   return windows.max(axis=(0, 1))
 
 

@@ -5,6 +5,7 @@ the same: the null has the filter's sparsity and its heavy tails, and differs
 only in the places of the pixels.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ def null_spread(
   filters: Real[np.ndarray, 'units height width channels'],
   draws: int = DRAWS,
   seed: int = 0,
+  periodic: bool = False,
 ) -> Float[np.ndarray, 'units draws']:
   """Returns the spread of each filter with its pixels shuffled.
 
@@ -31,10 +33,13 @@ def null_spread(
     filters: [units, H, W, C], of any real dtype.
     draws: permutations for each filter.
     seed: of the permutations.
+    periodic: whether distances are those on the torus.
 
   Returns:
     [units, draws] float64, pixels; NaN where all weights are zero.
   """
+  if periodic:
+    return _of_images(measures.torus_spread, filters, draws, seed, np.float64)
   moments = measures.moments(*filters.shape[1:3])
 
   def of_block(shares: np.ndarray, permutations: np.ndarray) -> np.ndarray:
@@ -52,6 +57,7 @@ def null_window_share(
   size: int = measures.WINDOW,
   draws: int = DRAWS,
   seed: int = 0,
+  periodic: bool = False,
 ) -> Float[np.ndarray, 'units draws']:
   """Returns the `window_share` of each filter with its pixels shuffled.
 
@@ -60,25 +66,35 @@ def null_window_share(
     size: side of the window, pixels.
     draws: permutations for each filter.
     seed: of the permutations.
+    periodic: whether a window may lie across the borders.
 
   Returns:
     [units, draws] float32, in [0, 1]; NaN where all weights are zero.
   """
-  height, width = filters.shape[1:3]
+  fn = functools.partial(measures.best_window, size=size, periodic=periodic)
+  return _of_images(fn, filters, draws, seed, np.float32)
 
-  def of_block(shares: np.ndarray, permutations: np.ndarray) -> np.ndarray:
-    result = np.empty((draws, len(shares)), np.float32)
-    for start in range(0, len(shares), _CACHED):
-      part = slice(start, start + _CACHED)
-      # With filters last, a pixel's values move together, and each sum is over
-      # whole vectors.
-      values = shares[part].reshape(-1, height * width).T.astype(np.float32)
-      for row, permutation in zip(result, permutations, strict=True):
-        image = values[permutation].reshape(height, width, -1)
-        row[part] = measures.best_window(image, size)
-    return result.T
 
-  return _with_permutations(of_block, filters, draws, seed)
+def null_torus_box_area(
+  filters: Real[np.ndarray, 'units height width channels'],
+  draws: int = DRAWS,
+  seed: int = 0,
+) -> Float[np.ndarray, 'units draws']:
+  """Returns the `box_area` of each filter, on the torus and shuffled.
+
+  Args:
+    filters: [units, H, W, C], of any real dtype.
+    draws: permutations for each filter.
+    seed: of the permutations.
+
+  Returns:
+    [units, draws] float64, pixels²; NaN where all weights are zero.
+  """
+
+  def area(image: np.ndarray) -> np.ndarray:
+    return measures.torus_box_area(image > 0)
+
+  return _of_images(area, filters, draws, seed, np.float64)
 
 
 def null_box_area(
@@ -131,6 +147,30 @@ def _share_inside(
   factors = np.maximum(distinct[:, None] - taken, 0) / (total - taken)
   shares = np.cumprod(np.insert(factors, 0, 1, axis=1), axis=1)
   return shares[where.reshape(areas.shape)][..., counts].transpose(2, 0, 1)
+
+
+def _of_images(
+  fn: Callable[[np.ndarray], np.ndarray],
+  filters: np.ndarray,
+  draws: int,
+  seed: int,
+  dtype: np.dtype | type,
+) -> np.ndarray:
+  """Returns fn(energies [H, W, n]) of all filters, shuffled."""
+  height, width = filters.shape[1:3]
+
+  def of_block(shares: np.ndarray, permutations: np.ndarray) -> np.ndarray:
+    result = np.empty((draws, len(shares)), dtype)
+    for start in range(0, len(shares), _CACHED):
+      part = slice(start, start + _CACHED)
+      # With filters last, a pixel's values move together, and each sum is over
+      # whole vectors.
+      values = shares[part].reshape(-1, height * width).T.astype(dtype)
+      for row, permutation in zip(result, permutations, strict=True):
+        row[part] = fn(values[permutation].reshape(height, width, -1))
+    return result.T
+
+  return _with_permutations(of_block, filters, draws, seed)
 
 
 def _with_permutations(

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Float, Int, Real
 
-from lconv_jax.locality import blocks
+from lconv_jax.locality import blocks, measures
 
 PAIRS = 2000
 PAIR_DRAWS = 10
@@ -24,6 +24,7 @@ _BLOCK = 128  # pairs at a time
 def best_shift_correlation(
   a: Real[np.ndarray, 'pairs height width channels'],
   b: Real[np.ndarray, 'pairs height width channels'],
+  periodic: bool = False,
 ) -> Float[np.ndarray, ' pairs']:
   """Returns max over shifts s of Σ a(x) b(x + s) / (‖a‖ ‖b‖).
 
@@ -34,13 +35,15 @@ def best_shift_correlation(
   Args:
     a: [pairs, H, W, C], of any real dtype.
     b: of the same shape.
+    periodic: whether what a shift moves over a border comes in at the opposite
+      one.
 
   Returns:
     [pairs] float32, at most 1 up to rounding; NaN where either has no weight.
   """
 
   def of_block(block: slice) -> np.ndarray:
-    return _best_shift(_normalised(a[block]), _normalised(b[block]))
+    return _best_shift(_normalised(a[block]), _normalised(b[block]), periodic)
 
   return blocks.in_blocks(of_block, len(a), _BLOCK)
 
@@ -65,6 +68,7 @@ def null_correlation(
   draws: int = PAIR_DRAWS,
   seed: int = 0,
   inside_box: bool = False,
+  periodic: bool = False,
 ) -> Float[np.ndarray, 'pairs draws']:
   """Returns `best_shift_correlation` with the pixels of both filters shuffled.
 
@@ -78,6 +82,8 @@ def null_correlation(
     inside_box: whether pixels stay in the smallest upright box around all
       non-zero pixels. Such draws are as local as the box, while any two local
       filters are more alike than pixels from all over the image.
+    periodic: as `best_shift_correlation` takes it; boxes may lie across the
+      borders.
 
   Returns:
     [pairs, draws] float32; NaN where either has no weight.
@@ -86,11 +92,15 @@ def null_correlation(
   def of_block(block: slice) -> np.ndarray:
     rng = np.random.default_rng((seed, block.start))
     both = _normalised(a[block]), _normalised(b[block])
-    inside = [_box(x) if inside_box else np.ones_like(_box(x)) for x in both]
+    inside = [
+      _box(x, periodic) if inside_box else np.ones(x[:, 0].shape, bool)
+      for x in both
+    ]
     return np.stack(
       [
         _best_shift(
-          *(_shuffled(*x, rng) for x in zip(both, inside, strict=True))
+          *(_shuffled(*x, rng) for x in zip(both, inside, strict=True)),
+          periodic,
         )
         for _ in range(draws)
       ],
@@ -108,11 +118,14 @@ def _normalised(filters: np.ndarray) -> np.ndarray:
   return (filters / norm[:, None, None, None]).astype(np.float32)
 
 
-def _box(filters: np.ndarray) -> np.ndarray:
+def _box(filters: np.ndarray, periodic: bool) -> np.ndarray:
   """Returns the pixels [n, H, W] in the box around all non-zero pixels."""
   used = (filters != 0).any(axis=1)
-  rows = _between(used.any(axis=2))
-  columns = _between(used.any(axis=1))
+  rows, columns = used.any(axis=2), used.any(axis=1)
+  if periodic:
+    rows, columns = (measures.shortest_arc(x.T).T for x in (rows, columns))
+  else:
+    rows, columns = _between(rows), _between(columns)
   return rows[:, :, None] & columns[:, None, :]
 
 
@@ -146,11 +159,13 @@ def _shuffled(
   return result.reshape(filters.shape)
 
 
-def _best_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _best_shift(a: np.ndarray, b: np.ndarray, periodic: bool) -> np.ndarray:
   """Returns the largest value of the cross-correlation of each pair."""
+  size = list(a.shape[2:])
   # Large enough that what leaves the image on one side does not enter it on the
   # other.
-  size = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in a.shape[2:]]
+  if not periodic:
+    size = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in size]
   product = scipy.fft.rfft2(a, size).conj() * scipy.fft.rfft2(b, size)
   moved = scipy.fft.irfft2(product.sum(axis=1), size)
   return moved.max(axis=(1, 2))

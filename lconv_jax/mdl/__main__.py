@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from lconv_jax import command
 
 with command.needs('mdl,train'):
-  from lconv_jax import report, runs
+  from lconv_jax import errors, report
   from lconv_jax.mdl import code, guarantee
+  from lconv_jax.report import find
 
 _NOTE = """\
 described: number of weights and biases, with the moments of the pixels.
@@ -55,17 +56,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(args: argparse.Namespace) -> None:
-  read = [runs.read(path) for path in args.runs]
-  labels, found = report.labels(read), []
-  for label, run in zip(labels, read, strict=True):
-    g = guarantee.of_run(run.path, args.delta, args.tolerance, args.data_dir)
+  read, left_out = find.read(args.runs)
+  described = []
+  for label, run in zip(report.labels(read), read, strict=True):
+    try:
+      g = guarantee.of_run(run.path, args.delta, args.tolerance, args.data_dir)
+    except (OSError, errors.UsageError) as e:
+      left_out.append(f'{run.path}: {errors.one_line(e)}')
+      continue
     path = run.path / guarantee.FILE
     print(
       f'{label}: {path}, {path.stat().st_size:,} bytes; read again, it '
       f'predicts the same on all {g.num_test:,} test images.',
       flush=True,
     )
-    found.append(g)
+    described.append((label, run, g))
+  if not described:
+    raise errors.UsageError(' '.join(left_out))
+  command.tell_left_out(left_out)
+  labels, read, found = zip(*described, strict=True)
   rows = [
     # With the run's own columns, which say where it comes from.
     {**_row(g), **report.row(run), 'method': label}

@@ -11,10 +11,10 @@ from typing import Any
 
 _HOMES = {
   'bounds': ('Bounded', 'draw_bounds'),
-  'captions': ('DATA', 'Request', 'caption', 'data_title'),
+  'captions': ('DATA', 'TORUS', 'Request', 'caption', 'data_title'),
   'contact_sheet': ('draw_contact_sheet',),
   'curves': ('draw_curves',),
-  'first_layer': ('filters',),
+  'first_layer': ('filters', 'is_periodic'),
   'live': ('Live',),
   'mosaic': ('draw_filters',),
   'names': ('epochs', 'labels', 'machine', 'method'),

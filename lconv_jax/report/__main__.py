@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from lconv_jax import command
 
 with command.needs('train'):
-  from lconv_jax import report, runs
+  from lconv_jax import report
+  from lconv_jax.report import find
 
 _NOTE = (
   'test: of the model with the best validation accuracy. first layer: its '
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
-  'their own shuffles, and by more than a tenth. spread: median r.m.s.\n'
-  'distance of the weight from its centre, over filters with at least 20 '
-  'non-zero values;\npython -m lconv_jax.locality has more.'
+  'their own shuffles, and by more than a tenth; by\nchance: that would be so '
+  'with all pixels at random places. spread: median r.m.s. distance of the\n'
+  'weight from its centre, over filters with at least 20 non-zero values; '
+  'python -m lconv_jax.locality\nhas more.'
 )
 
 
@@ -42,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
   data = dict(args.data)
-  shown = [runs.read(path) for path in args.runs]
+  shown, left_out = find.read(args.runs)
+  command.tell_left_out(left_out)
   rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
   print(report.text(rows), _NOTE, sep='\n\n', end='\n\n')

@@ -4,7 +4,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lconv_jax import runs
+from lconv_jax import errors, runs
 from lconv_jax.report.names import epochs, machine, method
 
 # Names of the data sets, as a reader knows them.
@@ -14,6 +14,13 @@ DATA = {
   'svhn_cropped': 'SVHN',
   'nlgp': 'NLGP (drawn on the spot)',
 }
+
+
+# Of runs on images that continue at the opposite border.
+TORUS = (
+  'Images of NLGP continue at the opposite border, so distances between pixels '
+  'are those on the torus.'
+)
 
 
 class Request(NamedTuple):
@@ -60,9 +67,10 @@ def _each(names: Sequence[str]) -> str:
 def _run(run: runs.Record) -> list[str]:
   commit = run.environment.get('commit', 'unknown')
   where = machine(run.environment) or 'machine unknown'
-  return [
+  lines = [
     f'  {run.path}: {method(run.config)}, α = {run.config.model.base_channels}'
     f', epochs: {epochs(run)}, seed {run.config.seed}, commit {commit}, '
     f'{where}',
     f'    {run.environment.get("command", "command unknown")}',
   ]
+  return list(map(errors.printable, lines))

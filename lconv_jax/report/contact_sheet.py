@@ -34,7 +34,7 @@ def draw_contact_sheet(
       (left / size[0], bottom / size[1], _SIDE / size[0], _SIDE / size[1])
     )
     ax.set_axis_off()
-    ax.imshow(images[i, j], interpolation='nearest')
+    ax.imshow(images[i, j], interpolation='nearest', origin='upper')
     ax.annotate(
       labels[i][j],
       (0.5, 0),

@@ -1,7 +1,7 @@
 """Distributions of measures over filters, and over shuffled filters."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ class Measured(NamedTuple):
   filters: np.ndarray  # [units, h, w, C]
   found: locality.Locality
   pairs: locality.Pairs
+  periodic: bool  # whether images continue at the opposite border
 
 
 def title(name: str, window: int) -> str:
@@ -88,29 +89,44 @@ def _values(layer: Measured, window: int, seed: int) -> dict[str, _Panel]:
   chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
   some = layer.filters[chosen]
   options = {'draws': _SAMPLE_DRAWS, 'seed': seed}
-  pixels = np.count_nonzero(some.any(axis=-1), axis=(1, 2))
-  areas = locality.null_box_area(pixels, some.shape[1:3])
   a, b = some[locality.pairs(len(some), _SAMPLE, seed)].swapaxes(0, 1)
+  torus = {'periodic': layer.periodic}
+
+  def pairs(inside_box: bool) -> np.ndarray:
+    found = locality.null_correlation(a, b, 5, seed, inside_box, **torus)
+    return found.ravel()
+
   return {
     'spread': _Panel(
       layer.found.spread.value[counted],
-      locality.null_spread(some, **options).ravel(),
+      locality.null_spread(some, **options, **torus).ravel(),
     ),
     'window_share': _Panel(
       100 * layer.found.window_share.value[counted],
-      100 * locality.null_window_share(some, window, **options).ravel(),
+      100
+      * locality.null_window_share(some, window, **options, **torus).ravel(),
     ),
     'box_area': _Panel(
       layer.found.box_area.value[counted],
-      np.arange(areas.shape[1]),
-      areas.sum(axis=0),
+      *_areas(some, layer.periodic, options),
     ),
     'correlation': _Panel(
       layer.pairs.image.value,
-      locality.null_correlation(a, b, 5, seed).ravel(),
-      in_box=locality.null_correlation(a, b, 5, seed, inside_box=True).ravel(),
+      pairs(inside_box=False),
+      in_box=pairs(inside_box=True),
     ),
   }
+
+
+def _areas(
+  filters: np.ndarray, periodic: bool, options: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Returns areas of boxes of shuffled filters, and their weights."""
+  if periodic:
+    return locality.null_torus_box_area(filters, **options).ravel(), None
+  pixels = np.count_nonzero(filters.any(axis=-1), axis=(1, 2))
+  exact = locality.null_box_area(pixels, filters.shape[1:3])
+  return np.arange(exact.shape[1]), exact.sum(axis=0)
 
 
 def _bins(panels: Sequence[_Panel]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lconv_jax import errors, locality, models
 from lconv_jax.report import captions, experiments, mosaic, style
 from lconv_jax.report.experiments import Experiment
-from lconv_jax.report.first_layer import filters
+from lconv_jax.report.first_layer import filters, is_periodic
 from lconv_jax.report.item import Drawn
 
 
@@ -73,8 +73,8 @@ def draw(
       f'{e.net}\nby {kind.method}' if len(found) > 1 else f'{kind}, {which}'
     )
     columns.append((title, filters(run)))
-    words = ', '.join(mosaic.describe(filters(run), rows * cols))
-    notes.append(f'{kind} ({which}): {words}.')
+    about = mosaic.describe(filters(run), rows * cols, is_periodic(run))
+    notes.append(f'{kind} ({which}): {", ".join(about)}.')
   fig = mosaic.draw_filters(
     columns, rows, cols, request.seed, style.COLUMN, notes=False
   )
@@ -95,6 +95,7 @@ def draw(
       'S-CONV: the kernels, larger than filters on the plane of the image.'
       if S_CONV in found
       else '',
+      captions.TORUS if any(map(is_periodic, runs)) else '',
       *notes,
     ),
     runs,

@@ -10,6 +10,23 @@ from flax import traverse_util
 from lconv_jax import errors, runs
 
 
+def read(
+  paths: Iterable[str | pathlib.Path],
+) -> tuple[list[runs.Record], list[str]]:
+  """Reads run folders.
+
+  Returns:
+    The runs that can be read, and a sentence for each of the others.
+
+  Raises:
+    UsageError: no run can be read.
+  """
+  found, left_out = _read(paths)
+  if not found:
+    raise errors.UsageError(' '.join(left_out))
+  return found, left_out
+
+
 def find(
   paths: Iterable[str | pathlib.Path],
 ) -> tuple[list[runs.Record], list[str]]:
@@ -26,7 +43,7 @@ def find(
     UsageError: there is no run folder below a path.
   """
   found = {}
-  for path in map(pathlib.Path, paths):
+  for path in (errors.local_path('RUN', path) for path in paths):
     below = list(_below(path))
     if not below:
       raise errors.UsageError(
@@ -34,13 +51,7 @@ def find(
         '--workdir, or the --root of a launcher.'
       )
     found |= {folder.resolve(): folder for folder in below}
-  read, left_out = [], []
-  for folder in found.values():
-    try:
-      read.append(runs.read(folder))
-    except errors.UsageError as e:
-      left_out.append(errors.one_line(e))
-  return read, left_out
+  return _read(found.values())
 
 
 def only(
@@ -72,6 +83,18 @@ def only(
 def flat(run: runs.Record) -> dict[str, Any]:
   """Returns the fields of a run's config, named with dots."""
   return traverse_util.flatten_dict(run.config.to_dict(), sep='.')
+
+
+def _read(
+  paths: Iterable[str | pathlib.Path],
+) -> tuple[list[runs.Record], list[str]]:
+  found, left_out = [], []
+  for path in paths:
+    try:
+      found.append(runs.read(path))
+    except errors.UsageError as e:
+      left_out.append(errors.one_line(e))
+  return found, left_out
 
 
 def _below(path: pathlib.Path) -> Iterable[pathlib.Path]:

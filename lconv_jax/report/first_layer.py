@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from lconv_jax import errors, locality, models, runs
+from lconv_jax import data, errors, locality, models, runs
 
 
 @functools.lru_cache(maxsize=8)  # several figures show the same filters
@@ -12,7 +12,8 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
   """Returns the filters of the first layer of a run's best net.
 
   Filters of dense layers have the size of the image. Filters of LOCAL layers
-  do as well: each stands at its place, with zeros outside of its window.
+  do as well: each stands at its place, with zeros outside of its window. Their
+  pixels are where `data.permute` and `data.layout` have taken them from.
 
   Args:
     run: from `runs.read`.
@@ -24,14 +25,22 @@ def filters(run: runs.Record, as_dense: bool = False) -> np.ndarray:
 
   Raises:
     UsageError: the run is not finished, its net cannot be read, or its first
-      layer does not look at images.
+      layer does not look at images, or the layout of its pixels is missing.
   """
   if run.done is None:
     raise errors.UsageError('the run is not finished')
   image = tuple(run.done['image_shape'])
   net, variables = runs.load_net(run, image)
   kernel = np.asarray(variables['params'][net.layers[0].name]['kernel'])
-  return from_layer(net.layers[0], kernel, image, as_dense)
+  found = from_layer(net.layers[0], kernel, image, as_dense)
+  if net.layers[0].kind == 'conv' and not as_dense:
+    return found  # windows, which have no place
+  return data.pixels.put_back(found, data.pixels.origin(run.config.data, image))
+
+
+def is_periodic(run: runs.Record) -> bool:
+  """Returns whether a run's images continue at the opposite border."""
+  return run.config.data.name in data.PERIODIC
 
 
 def from_layer(

@@ -24,6 +24,7 @@ def draw_filters(
   seed: int = 0,
   width: float | None = None,
   notes: bool = True,
+  periodic: Sequence[bool] = (),
 ) -> figure.Figure:
   """Draws filters of first layers side by side (figures 4, 7-9).
 
@@ -39,6 +40,8 @@ def draw_filters(
     seed: of the random choice.
     width: of the figure, inches; None: about a column for each panel.
     notes: whether each panel has the lines of `describe`.
+    periodic: of each panel, whether images continue at the opposite border;
+      empty: they do not.
   """
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)
@@ -66,18 +69,18 @@ def draw_filters(
 
   fig = figure.Figure(size)
   left = gap
-  for title, (_, filters), mosaic, (h, w) in zip(
-    titles, columns, mosaics, sizes, strict=True
+  for title, (_, filters), mosaic, (h, w), torus in zip(
+    titles, columns, mosaics, sizes, periodic or [False] * count, strict=True
   ):
     ax = fig.add_axes(
       (left / width, 1 - (top + h) / size[1], w / width, h / size[1])
     )
     left += w + gap
     ax.set_axis_off()
-    ax.imshow(mosaic, interpolation='nearest', aspect='auto')
+    ax.imshow(mosaic, interpolation='nearest', aspect='auto', origin='upper')
     ax.set_title(title, pad=24 if notes else 4)
     if notes:
-      _note(ax, '\n'.join(describe(filters, rows * cols)))
+      _note(ax, '\n'.join(describe(filters, rows * cols, torus)))
   _scale(fig, filters.shape[-1], gap, size)
   return fig
 
@@ -101,16 +104,18 @@ def choose(
   return np.concatenate([shuffled[eligible], rest])[:count]
 
 
-def describe(filters: Filters, count: int) -> tuple[str, str]:
+def describe(
+  filters: Filters, count: int, periodic: bool = False
+) -> tuple[str, str]:
   """Returns two lines about a panel that has room for `count` filters."""
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
   enough = filters[nonzero >= locality.MIN_NONZERO]
   share = 100 * np.mean(nonzero) / filters[0].size
   first = f'{share:.3g} % non-zero'
   if len(enough):
-    own = np.median(locality.spread(enough))
-    null = np.median(locality.null_spread(enough, draws=20))
-    first += f' · median spread {own:.1f} px, shuffled {null:.1f}'
+    own = np.median(locality.spread(enough, periodic))
+    null = locality.null_spread(enough, draws=20, periodic=periodic)
+    first += f' · median spread {own:.1f} px, shuffled {np.median(null):.1f}'
   second = f'{len(enough):,} of {len(filters):,} filters have ≥ '
   second += f'{locality.MIN_NONZERO} non-zeros'
   fewer = ', then fewer' if len(enough) < min(count, len(filters)) else ''

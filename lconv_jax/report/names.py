@@ -6,7 +6,7 @@ from typing import Any
 
 import ml_collections
 
-from lconv_jax import models, runs
+from lconv_jax import errors, models, runs
 
 
 def method(config: ml_collections.ConfigDict) -> str:
@@ -29,6 +29,10 @@ def method(config: ml_collections.ConfigDict) -> str:
     words[0] += ' bn=unit'
   if source := config.train.init_from:
     words[0] += f' from {pathlib.Path(source).name}'
+  if layout := config.data.layout:
+    words.append(f'on the grid of {pathlib.Path(layout).parent.name}')
+  elif config.data.permute >= 0:
+    words.append('on scrambled pixels')
   for name, value, default in (
     ('lr', o.lr, 0.1),
     ('momentum', o.momentum, 0),
@@ -37,7 +41,7 @@ def method(config: ml_collections.ConfigDict) -> str:
   ):
     if value != default:
       words.append(f'{name}={_short(value)}')
-  return ' '.join(words)
+  return errors.printable(' '.join(words))
 
 
 def labels(shown: Sequence[runs.Record]) -> list[str]:
@@ -46,7 +50,7 @@ def labels(shown: Sequence[runs.Record]) -> list[str]:
   if len(set(names)) == len(names):
     return names
   return [
-    f'{name} ({run.path.resolve().name})'
+    errors.printable(f'{name} ({run.path.resolve().name})')
     for name, run in zip(names, shown, strict=True)
   ]
 
@@ -65,7 +69,7 @@ def machine(environment: Mapping[str, Any]) -> str | None:
   parts = [environment.get('device'), environment.get('cpu')]
   if 'cpus' in environment:
     parts.append(f'{environment["cpus"]} CPUs')
-  return ', '.join(part for part in parts if part) or None
+  return ', '.join(str(part) for part in parts if part) or None
 
 
 def _short(value: float) -> str:

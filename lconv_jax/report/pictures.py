@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from lconv_jax import errors, locality, runs
 from lconv_jax.report import style
-from lconv_jax.report.captions import Request, caption
+from lconv_jax.report.captions import TORUS, Request, caption
 from lconv_jax.report.curves import draw_curves
-from lconv_jax.report.first_layer import filters, from_layer
+from lconv_jax.report.first_layer import filters, from_layer, is_periodic
 from lconv_jax.report.mosaic import draw_filters
 from lconv_jax.report.names import labels
 
@@ -56,8 +56,9 @@ def draw(
       drawn.append(run)
   written = ()
   if columns:
-    text = caption(_FILTERS, drawn, request)
-    fig = draw_filters(columns)
+    torus = list(map(is_periodic, drawn))
+    text = caption([*_FILTERS, TORUS if any(torus) else ''], drawn, request)
+    fig = draw_filters(columns, periodic=torus)
     written = style.save(fig, out / 'filters.png', text)
   return lines + [
     f'wrote {path}' for path in (*written, *_curves(shown, out, request))
@@ -78,7 +79,7 @@ def draw_unfinished(
   """
   columns = [(labels([run])[0], from_layer(*first_layer))]
   written = style.save(
-    draw_filters(columns),
+    draw_filters(columns, periodic=[is_periodic(run)]),
     run.path / 'filters.png',
     caption((_FILTERS[0], 'The run goes on.'), [run], Request()),
   )

@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import figure, lines
+from matplotlib import style as mpl_style
 
 from lconv_jax import models
 
@@ -45,6 +46,7 @@ _LOOK = {
   'figure.constrained_layout.h_pad': 0.03,
   'figure.constrained_layout.w_pad': 0.03,
   'pdf.fonttype': 42,  # text stays text
+  'text.parse_math': False,  # a dollar in a name is a dollar
 }
 # Okabe & Ito's without yellow, which is too light for a line.
 COLORS = (
@@ -53,7 +55,8 @@ COLORS = (
 )
 BLUE, VERMILION, GREEN, *_, BLACK = COLORS
 NOTE = '0.3'  # grey level of notes
-WEIGHTS = mpl.colormaps['RdBu_r']  # diverging, zero is near white
+# Diverging, zero is near white; a matplotlibrc may ask for fewer colours.
+WEIGHTS = mpl.colormaps['RdBu_r'].resampled(256)
 LAYERS = mpl.colormaps['viridis']  # by depth
 
 # Of a net, colour is the connectivity; dashes and marker are the family.
@@ -107,8 +110,12 @@ def legend(fig: figure.Figure, nets: Sequence[tuple[str, Line]]) -> None:
 
 
 def look() -> contextlib.AbstractContextManager[None]:
-  """Returns the context, or decorator, of whatever makes a figure."""
-  return mpl.rc_context(_LOOK)
+  """Returns the context, or decorator, of whatever makes a figure.
+
+  It begins from matplotlib's defaults, not from the user's matplotlibrc: the
+  same run gives the same picture everywhere.
+  """
+  return mpl_style.context(['default', _LOOK])
 
 
 @look()

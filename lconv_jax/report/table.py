@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import rich.console
 import rich.table
 
-from lconv_jax import runs
+from lconv_jax import errors, runs
 from lconv_jax.report.names import epochs, machine, method
 
 # A cell of a table; None: not known.
@@ -26,6 +26,7 @@ _SHOWN = (
   'non-zero (%)',
   'first layer (%)',
   'local (%)',
+  'by chance (%)',
   'spread (px)',
 )
 
@@ -39,6 +40,8 @@ def row(run: runs.Record) -> Row:
     if key.startswith('nonzero/')
   }
   weights = done.get('weights', {})
+  if not weights.keys() <= shares.keys():
+    weights = {}
   nonzero = sum(round(shares[k] * n) for k, n in weights.items())
   total = sum(weights.values())
   local = done.get('locality', {})  # measured where the first layer is dense
@@ -58,6 +61,7 @@ def row(run: runs.Record) -> Row:
     # Layers are written in the order of depth.
     'first layer (%)': _percent(next(iter(shares.values()), None)),
     'local (%)': _percent(local.get('local_of_all')),
+    'by chance (%)': _percent(local.get('chance_of_all')),
     'spread (px)': local.get('spread'),
     'data': run.config.data.name,
     'augment': run.config.data.augment,
@@ -99,7 +103,7 @@ def aligned(
     justify = 'left' if i in left else 'right'
     made.add_column(name, justify=justify, min_width=least[i], no_wrap=True)
   for cells in rows:
-    made.add_row(*cells)
+    made.add_row(*map(errors.printable, cells))
   # Brackets and colons of names are not markup; a notebook gets text as well.
   console = rich.console.Console(
     file=io.StringIO(), width=10_000, markup=False, emoji=False,
@@ -113,13 +117,13 @@ def aligned(
 
 def markdown(rows: Sequence[Row]) -> str:
   """Returns rows as a Markdown table with all columns."""
-  cells = [[_show(v).replace('|', r'\|') for v in r.values()] for r in rows]
+  cells = [[_show(v) for v in r.values()] for r in rows]
   return as_markdown([list(rows[0]), *cells])
 
 
 def as_markdown(lines: Sequence[Sequence[str]], left: int = 1) -> str:
   """Returns cells as a Markdown table; `left` columns are text."""
-  header, *rows = lines
+  header, *rows = ([_in_markdown(cell) for cell in line] for line in lines)
   rule = ['---' if i < left else '--:' for i in range(len(header))]
   return ''.join(f'| {" | ".join(line)} |\n' for line in (header, rule, *rows))
 
@@ -135,13 +139,27 @@ def write_csv(
     digits: decimals of a float; 0: all that it has.
   """
 
-  def rounded(cell: Cell) -> Cell:
+  def written(cell: Cell) -> Cell:
+    if isinstance(cell, str):
+      return _in_csv(cell)
     return round(cell, digits) if digits and isinstance(cell, float) else cell
 
   with open(path, 'w', encoding='utf-8', newline='') as f:
     writer = csv.DictWriter(f, fieldnames=rows[0], lineterminator='\n')
     writer.writeheader()
-    writer.writerows({k: rounded(v) for k, v in r.items()} for r in rows)
+    writer.writerows({k: written(v) for k, v in r.items()} for r in rows)
+
+
+def _in_markdown(cell: str) -> str:
+  """Returns a cell that is shown as it is: not as HTML, link or picture."""
+  cell = errors.printable(cell).replace('<', '&lt;')
+  return cell.replace('|', r'\|').replace('[', r'\[')
+
+
+def _in_csv(cell: str) -> str:
+  """Returns a cell that no spreadsheet takes for a formula."""
+  cell = errors.printable(cell)
+  return f"'{cell}" if cell.startswith(('=', '+', '-', '@')) else cell
 
 
 def _percent(share: float | None) -> float | None:

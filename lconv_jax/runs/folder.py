@@ -86,7 +86,7 @@ class Folder:
       config: must agree with the folder's own, if it has one.
       callbacks: functions that the first process calls with each `Event`.
     """
-    self.path = pathlib.Path(workdir).expanduser().absolute()
+    self.path = errors.local_path('--workdir', workdir).absolute()
     self.config = config
     self.best_row: dict[str, Any] = {}  # metrics of the best net so far
     self.error: Exception | None = None  # why the run does not go on

@@ -105,7 +105,9 @@ def is_first() -> bool:
 def say(text: str, end: str = '\n') -> None:
   """Prints a text in the first process."""
   if is_first():
-    print(text, end=end, flush=True)
+    # A terminal that was closed, or a full disk, costs words but never a run.
+    with contextlib.suppress(OSError):
+      print(text, end=end, flush=True)
 
 
 def only_first(

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as requests to stop, which the training loop asks for."""
+"""SIGTERM, SIGHUP and Ctrl-C as requests, which the training loop asks for."""
 
 import signal
 import threading
@@ -7,7 +7,8 @@ from types import FrameType, TracebackType
 
 from lconv_jax.runs import hosts
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# A terminal that is closed sends SIGHUP.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SAME_S = 1.0  # SLURM sends SIGTERM twice within milliseconds
 
 
@@ -34,6 +35,8 @@ class Watch:
     if threading.current_thread() is threading.main_thread():
       for s in SIGNALS:
         self._previous[s] = signal.signal(s, self._note)
+      if self._previous[signal.SIGHUP] is signal.SIG_IGN:  # under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return self
 
   def __exit__(

@@ -1,17 +1,20 @@
 """Metrics of a run as JSON lines and, where possible, TensorBoard events."""
 
+import codecs
 import contextlib
 import functools
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import logging
 
 from lconv_jax import errors, host_tensorflow
+from lconv_jax.runs import files
 
 FILE = 'metrics.jsonl'
 # What TensorBoard would show as a straight line.
@@ -19,35 +22,61 @@ _NO_CURVES = ('step', 'epoch', 'seconds')
 
 
 def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
-  """Returns the rows of a run folder, without a half-written last line."""
+  """Returns the rows of a run folder, by ascending steps.
+
+  Lines that are not rows are left out with a warning. Of a row that is there
+  twice, the first one counts. A half-written last line, which a killed process
+  leaves, is left out silently.
+
+  Raises:
+    UsageError: the file cannot be read.
+  """
   path = pathlib.Path(folder) / FILE
-  if not path.exists():
-    return []
-  rows = []
-  for line in path.read_text(encoding='utf-8').splitlines():
-    try:
-      rows.append(json.loads(line))
-    except json.JSONDecodeError:
-      break
+  rows, wrong = _parse(path)
+  if wrong:
+    _warn(path, wrong)
   return rows
 
 
 class Writer:
   """Appends rows to metrics.jsonl and, where possible, TensorBoard events."""
 
-  def __init__(self, folder: pathlib.Path, step: int) -> None:
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    step: int,
+    saved: Sequence[dict[str, Any]] | None = None,
+  ) -> None:
     """Opens the metrics of a run that continues from `step`.
 
     Rows of later steps, which an interrupted process wrote after its last
-    checkpoint, are dropped: they will be written again.
+    checkpoint, are dropped: they will be written again. A damaged file is kept
+    under another name.
+
+    Args:
+      folder: the run folder.
+      step: the number of steps taken.
+      saved: the rows that were saved with the checkpoint of that step, which
+        count if the file has others; None: the file alone counts.
     """
     self._folder = folder
     self._events = None
-    self.rows = [row for row in read(folder) if row['step'] <= step]
+    path = folder / FILE
+    rows, wrong = _parse(path)
+    self.rows = [row for row in rows if row['step'] <= step]
+    if saved is not None and _lines(saved) != _lines(self.rows):
+      self.rows = list(saved)
+      wrong = wrong or 'was restored from the checkpoint'
+    if wrong and path.exists():
+      aside = files.free_name(folder / f'{FILE}.damaged')
+      shutil.copyfile(path, aside)
+      wrong += f'; the file as found is kept as {aside.name}'
+    if wrong:
+      _warn(path, wrong)
     partial = folder / f'{FILE}.partial'
-    partial.write_text(''.join(map(_line, self.rows)), encoding='utf-8')
-    os.replace(partial, folder / FILE)
-    self._file = (folder / FILE).open('a', encoding='utf-8')
+    partial.write_text(_lines(self.rows), encoding='utf-8')
+    os.replace(partial, path)
+    self._file = path.open('a', encoding='utf-8')
 
   def write(self, row: dict[str, Any]) -> None:
     """Writes one row, a flat dict with a `step`.
@@ -106,11 +135,12 @@ class Writer:
     try:
       yield
     except Exception as e:  # of TensorFlow's own classes
-      raise errors.UsageError(
-        f'TensorBoard events cannot be written to {self._folder} '
-        f'({errors.one_line(e)[-200:]}); make room there and repeat the '
-        'command: it continues from what was saved before.'
-      ) from e
+      what = f'TensorBoard events cannot be written to {self._folder}'
+      raise files.not_written(what, e) from e
+
+  def sync(self) -> None:
+    """Waits until the rows are on the disk."""
+    os.fsync(self._file.fileno())
 
   def close(self) -> None:
     """Flushes and closes the files."""
@@ -140,3 +170,59 @@ def _summary_writer() -> type | None:
 
 def _line(row: dict[str, Any]) -> str:
   return json.dumps(row) + '\n'
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> str:
+  return ''.join(map(_line, rows))
+
+
+def _parse(path: pathlib.Path) -> tuple[list[dict[str, Any]], str]:
+  """Returns the rows of a file, and what is wrong with it, or ''."""
+  try:
+    content = path.read_bytes()
+  except FileNotFoundError:
+    return [], ''
+  except OSError as e:
+    raise errors.UsageError(
+      f'{path} cannot be read ({e.strerror}); mend that and repeat the command.'
+    ) from e
+  *lines, half = content.removeprefix(codecs.BOM_UTF8).split(b'\n')
+  rows, bad, twice = {}, [], []
+  for number, line in enumerate([*lines, half], 1):
+    row = _row(line)
+    # Zeros may stand where other rows have been.
+    if (row is None and number <= len(lines) and line.strip()) or b'\0' in line:
+      bad.append(number)
+    if row is None:
+      continue
+    if row['step'] in rows:
+      twice.append(number)
+    else:
+      rows[row['step']] = row
+  wrong = []
+  if bad:
+    wrong.append(f'is damaged in {_named(bad)}')
+  if twice:
+    wrong.append(f'has steps for a second time in {_named(twice)}')
+  return [rows[step] for step in sorted(rows)], ' and '.join(wrong)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+  """Returns the row in a line, None if there is none."""
+  try:
+    row = json.loads(line.strip(b'\0').decode('utf-8'))
+  except (ValueError, RecursionError):
+    return None
+  is_row = isinstance(row, dict) and isinstance(row.get('step'), int)
+  return row if is_row else None
+
+
+def _named(numbers: Sequence[int]) -> str:
+  more = f' and {len(numbers) - 3} more' if numbers[3:] else ''
+  shown = ', '.join(map(str, numbers[:3]))
+  return f'line{"s" if numbers[1:] else ""} {shown}{more}'
+
+
+@functools.cache  # once for each state of a file
+def _warn(path: pathlib.Path, wrong: str) -> None:
+  logging.warning('%s %s.', path, wrong)

@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 
 from lconv_jax import errors
-from lconv_jax.runs import metrics
+from lconv_jax.runs import content, metrics
 from lconv_jax.runs.files import read_json
 
 # Fields that every run has had, by type: a config without one is damaged.
@@ -29,6 +29,9 @@ _OLDEST = {
 YOUNGER = {
   'model.kernel_size': 0,
   'model.local_norm': 'channel',
+  'data.permute': -1,
+  'data.layout': '',
+  'data.leak_geometry': False,
   'data.policy': '',
   'data.crop': 4,
   'data.flip': True,
@@ -71,9 +74,23 @@ def read(path: str | pathlib.Path) -> Record:
     The run. Fields of its config that are younger than the run say what it did.
 
   Raises:
-    UsageError: the folder is not a run folder, or its config is damaged.
+    UsageError: the folder is not a run folder, or a file cannot be read.
   """
-  path = pathlib.Path(path)
+  path = errors.local_path('RUN', path)
+  try:
+    return _read(path)
+  except OSError as e:
+    raise errors.UsageError(
+      f'{e.filename or path} cannot be read ({e.strerror}).'
+    ) from e
+  # Not UTF-8, or nested too deeply.
+  except (ValueError, TypeError, RecursionError) as e:
+    raise errors.UsageError(
+      f'{path} cannot be read ({errors.one_line(e)[:100]}).'
+    ) from e
+
+
+def _read(path: pathlib.Path) -> Record:
   if not (path / 'config.json').is_file():
     raise errors.UsageError(
       f'{path} is not a run folder: it has no config.json; give a folder that '
@@ -85,21 +102,41 @@ def read(path: str | pathlib.Path) -> Record:
       f'{path}/config.json is damaged: {wrong}; put back the one that the run '
       'wrote.'
     )
-  began = config.pop('environment', {})
-  finished = done(path)
+  began = content.environment(config.pop('environment', {}))
+  finished, file = done(path), path / 'done.json'
+  if file.exists() and read_json(file) is None:
+    raise errors.UsageError(
+      f'{file} is damaged: it is not JSON; the command that trained there '
+      'writes it again.'
+    )
+  rows = metrics.read(path)
+  for row in rows:
+    if wrong := content.wrong_row(row):
+      raise errors.UsageError(f'{path / metrics.FILE} is damaged: {wrong}.')
   return Record(
     path,
     ml_collections.ConfigDict(config),
-    (finished or {}).get('environment') or began,
-    metrics.read(path),
+    content.environment((finished or {}).get('environment')) or began,
+    rows,
     finished,
   )
 
 
 def done(folder: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the final numbers of a finished run, None before it is one."""
-  content = read_json(folder / 'done.json') or {}
-  return content if content.get('best') else None
+  """Returns the final numbers of a finished run, None before it is one.
+
+  Raises:
+    UsageError: the numbers are not what a run writes.
+  """
+  found = read_json(folder / 'done.json') or {}
+  if not found.get('best'):
+    return None
+  if wrong := content.wrong_done(found):
+    raise errors.UsageError(
+      f'{folder}/done.json is damaged: {wrong}; put back the one that the run '
+      'wrote.'
+    )
+  return found
 
 
 def _complete(config: dict[str, Any] | None) -> str:
@@ -124,4 +161,7 @@ def _wrong(config: dict[str, Any], field: str, kind: Any) -> str:
     if not isinstance(value, dict) or name not in value:
       return f'{field} is missing'
     value = value[name]
-  return '' if isinstance(value, kind) else f'{field} is {value!r}'
+  fits = isinstance(value, kind) and (
+    not isinstance(value, int) or abs(value) < 2**32 or field.endswith('seed')
+  )
+  return '' if fits else f'{field} is {value!r:.40}'

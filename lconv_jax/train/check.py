@@ -4,10 +4,11 @@ import math
 from operator import attrgetter
 
 import ml_collections
+import numpy as np
 
 from lconv_jax import augment, errors, models
 from lconv_jax.data import dataset as data
-from lconv_jax.train import optim, precision
+from lconv_jax.train import optim, parallel, precision
 
 CHOICES = {
   'precision': precision.NAMES,
@@ -25,6 +26,7 @@ AT_LEAST = {
   'model.dropout': 0,
   'data.validation': 0,
   'data.limit': 0,
+  'data.permute': -1,
   'data.crop': 0,
   'data.cutout': -1,
   'optim.lr': 0,
@@ -40,7 +42,17 @@ AT_LEAST = {
   'train.profile': 0,
 }
 
-BELOW = {'seed': 2**32, 'model.dropout': 1, 'optim.momentum': 1}
+BELOW = {
+  'seed': 2**32,
+  'model.dropout': 1,
+  'data.permute': 2**32,
+  'optim.momentum': 1,
+}
+_INT = 2**31  # steps, sizes and indices are int32
+# Numbers of the step are float32: the smallest one above 0, and the largest.
+_F32 = np.finfo(np.float32)
+_TINY, _LARGEST = float(_F32.tiny), float(_F32.max)
+_GB = 1e9
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -49,20 +61,32 @@ def check(config: ml_collections.ConfigDict) -> None:
     if (value := attrgetter(field)(config)) not in options:
       raise errors.unknown(f'config.{field}', value, options)
   for field, least in AT_LEAST.items():
-    value, below = attrgetter(field)(config), BELOW.get(field, math.inf)
+    value = attrgetter(field)(config)
+    largest = math.inf if isinstance(value, float) else _INT
+    below = BELOW.get(field, largest)
     if not least <= value < below:  # also false for NaN
-      limit = ' and finite' if isinstance(value, float) else ''
-      if below < math.inf:
-        limit = f' and less than {below}'
+      limit = f'less than {below}' if below < math.inf else 'finite'
       raise errors.UsageError(
-        f'config.{field}={value} must be at least {least}{limit}.'
+        f'config.{field}={value} must be at least {least} and {limit}.'
       )
+    if isinstance(value, float):
+      _check_float(f'config.{field}={value}', value)
+  for field in ('optim.l1_conv', 'optim.l1_fc'):
+    value, beta = attrgetter(field)(config), config.optim.beta
+    level = f'config.optim.beta={beta} times config.{field}={value}'
+    _check_float(level, beta * value)
+  if config.data.name == 'nlgp':
+    check_images(config.data.nlgp, parallel.free_host_memory())
+  for field in ('data.dir', 'train.init_from'):
+    errors.local_path(f'config.{field}', attrgetter(field)(config))
   if config.data.policy not in ('', 'none') and config.train.epochs:
     augment.load_policy(config.data.policy)
   if config.data.cutout > 0 and config.data.cutout % 2:
     raise errors.UsageError(
       f'config.data.cutout={config.data.cutout} must be even.'
     )
+  if config.train.epochs:
+    _check_geometry(config.data)
   connectivity = models.NETS[config.model.name].connectivity
   if config.model.local_norm == 'unit' and connectivity != 'local':
     raise errors.UsageError(
@@ -82,6 +106,61 @@ def check(config: ml_collections.ConfigDict) -> None:
     )
 
 
+def _check_float(what: str, value: float) -> None:
+  """Raises a UsageError if a number is infinite, or 0, in float32 alone."""
+  if value > _LARGEST or 0 < value < _TINY:
+    raise errors.UsageError(
+      f'{what} does not fit into float32, which holds 0 and numbers from '
+      f'{_TINY:.3g} to {_LARGEST:.3g}.'
+    )
+
+
+def check_images(nlgp: ml_collections.ConfigDict, free: float) -> None:
+  """Raises a UsageError if images to draw need more than `free` bytes."""
+  count, side = nlgp.train + nlgp.test, 32
+  # The images themselves, and their copy on the devices.
+  needed = 2 * count * side**2 * nlgp.channels
+  if needed > free:
+    raise errors.UsageError(
+      f'config.data.nlgp.train={nlgp.train}, test={nlgp.test} and '
+      f'channels={nlgp.channels} are images that need {needed / _GB:,.0f} GB, '
+      f'and {free / _GB:,.1f} GB are free; make them fewer.'
+    )
+
+
+def check_size(net: models.Description, kernel_size: int, free: float) -> None:
+  """Raises a UsageError if a net needs more than `free` bytes.
+
+  Args:
+    net: the net, of which nothing was computed yet.
+    kernel_size: the field of the config.
+    free: bytes on a device.
+  """
+  weights = sum(layer.weights for layer in net.layers)
+  needed = 2 * 4 * weights  # in float32: the net, and the best one so far
+  if needed > free:
+    kernel = f' and kernel_size={kernel_size}' if kernel_size else ''
+    raise errors.UsageError(
+      f'config.model.base_channels={net.base_channels}{kernel} make a net of '
+      f'{weights:,} weights, which needs more than {needed / _GB:,.0f} GB, and '
+      f'{free / _GB:,.1f} GB are free; make it smaller.'
+    )
+
+
+def _check_geometry(data: ml_collections.ConfigDict) -> None:
+  """Raises a UsageError if augmentation would betray a hidden geometry."""
+  if data.permute < 0 or data.layout or data.leak_geometry:
+    return
+  if uses := augment.grid_operations(data):
+    raise errors.UsageError(
+      f'config.data.augment={data.augment} tells a net which pixels are '
+      f'neighbours ({", ".join(uses)}), which config.data.permute='
+      f'{data.permute} hides; set config.data.augment=none, or '
+      'config.data.leak_geometry=True to augment the images before their '
+      'pixels are permuted.'
+    )
+
+
 def _named(connectivity: str) -> str:
   nets = models.NETS.items()
   return ', '.join(n for n, net in nets if net.connectivity == connectivity)
@@ -98,10 +177,15 @@ def check_batch(batch_size: int, num_devices: int) -> None:
     )
 
 
-def check_train(batch_size: int, num_train: int) -> None:
-  """Raises a UsageError if there is no full batch to train on."""
+def check_train(batch_size: int, num_train: int, epochs: int) -> None:
+  """Raises a UsageError if there is no full batch, or if steps are too many."""
   if batch_size > num_train:
     raise errors.UsageError(
       f'config.train.batch_size={batch_size} is more than the {num_train} '
       'training images; make it smaller.'
+    )
+  if (steps := epochs * (num_train // batch_size)) >= _INT:
+    raise errors.UsageError(
+      f'config.train.epochs={epochs} are {steps:,} steps, and more than '
+      f'{_INT - 1:,} cannot be counted; make it smaller.'
     )

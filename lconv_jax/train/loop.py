@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from lconv_jax import errors, locality, runs
+from lconv_jax import data, errors, locality, runs
 from lconv_jax.train import progress
 from lconv_jax.train.trainer import Trainer, means
 
@@ -35,7 +35,7 @@ def train(
 
   Raises:
     UsageError: something that the user can mend.
-    Interrupted: SIGTERM or Ctrl-C came; the states are saved.
+    Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the states are saved.
   """
   t = folders[0].config.train
   per_epoch = trainer.setup.program.steps_per_epoch
@@ -90,12 +90,11 @@ def train(
           shown = now * _SHOWN // total
           for folder, found in _alive(folders, trainer.histograms()):
             folder.write_histograms(now, found)
-      line = progress.line(alive, t.epochs, clock.left(now, total))
       if at_end:
-        display.line(line)
         clock.lap()
-      else:
-        display.passing(line)
+      left = clock.left(total - now, t.epochs - epochs)
+      line = progress.line(alive, t.epochs, left)
+      (display.line if at_end else display.passing)(line)
       if at_end and (now == total or epochs % t.checkpoint_every_epochs == 0):
         _save(folders, trainer, clock)
     _finish(folders, trainer)
@@ -139,17 +138,17 @@ def _evaluate(
 
   def first_layer(run: int) -> runs.FirstLayer:
     kernel = trainer.first_layer(trainer.net())[run]
-    layer, shape = trainer.setup.net.layers[0], trainer.setup.image_shape
+    layer, shape = trainer.setup.net.layers[0], trainer.setup.net.image_shape
     return runs.FirstLayer(layer, kernel, shape)
 
   kernels = [None] * len(rows)
   if folders[0].config.train.log_locality:
     kernels = trainer.first_layer(trainer.net(), locality.sample)
+  image_shape = trainer.setup.net.image_shape
+  periodic = _is_periodic(folders)
   for folder, row, kernel in _alive(folders, rows, kernels):
     if kernel is not None:
-      found = locality.metrics(
-        kernel, trainer.setup.net.image_shape, quick=True
-      )
+      found = locality.metrics(kernel, image_shape, True, periodic)
       row |= {f'locality/{k}': v for k, v in found.items()}
     folder.write(row, functools.partial(first_layer, folders.index(folder)))
 
@@ -189,5 +188,11 @@ def _finish(folders: Sequence[runs.Folder], trainer: Trainer) -> None:
     if folders[1:]:
       result['environment']['side_by_side'] = len(folders)
     if net.layers[0].kind == 'dense':  # not local by design
-      result['locality'] = locality.metrics(kernel, net.image_shape)
+      result['locality'] = locality.metrics(
+        kernel, net.image_shape, periodic=_is_periodic(folders)
+      )
     folder.finish(result)
+
+
+def _is_periodic(folders: Sequence[runs.Folder]) -> bool:
+  return folders[0].config.data.name in data.PERIODIC

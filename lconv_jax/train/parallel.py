@@ -65,10 +65,16 @@ def free_memory() -> float:
   if stats := device.memory_stats():
     return stats['bytes_limit'] - stats['bytes_in_use']
   if device.platform == 'cpu':  # whose devices share it
-    with contextlib.suppress(OSError):
-      for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
-        if line.startswith('MemAvailable:'):
-          return int(line.split()[1]) * 1024 / jax.local_device_count()
+    return free_host_memory() / jax.local_device_count()
+  return math.inf
+
+
+def free_host_memory() -> float:
+  """Returns how many bytes the host has left, infinity if that is unknown."""
+  with contextlib.suppress(OSError):
+    for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
+      if line.startswith('MemAvailable:'):
+        return 1024.0 * int(line.split()[1])
   return math.inf
 
 

@@ -1,5 +1,6 @@
 """The line that a person reads while a run goes on, and its clock."""
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 from lconv_jax import runs
 
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
+CLEAR = '\r\033[K'  # a terminal's line
 SILENCE = 60.0  # seconds without a line, where the output is not a terminal
 SAVE_SECONDS = 600.0  # how much work a power cut may cost
 
@@ -21,8 +23,11 @@ class Clock:
     self._chunks = 0
     self._chunk_begin = self._saved = time.perf_counter()
     self._epoch = [0, 0.0]  # steps and seconds of training since `lap`
+    self._steps = [0, 0.0]  # the same, since the first chunk
     self._step_seconds = 0.0
-    self._warm: tuple[int, float] | None = None  # step and time after compiling
+    self._waited = time.perf_counter()  # until then
+    # Seconds between chunks, such as for an evaluation, of each epoch so far.
+    self._between = [0.0]
 
   @property
   def warm(self) -> bool:
@@ -32,6 +37,7 @@ class Clock:
   def chunk(self) -> int:
     """Returns the number of steps until the host looks at the run again."""
     self._chunk_begin = time.perf_counter()
+    self._wait(self._chunk_begin)
     if not self.warm:  # the first compiles, the second is measured
       return 1
     steps = max(1, round(CHUNK_SECONDS / self._step_seconds))
@@ -41,28 +47,46 @@ class Clock:
     """Notes that steps `first` to `stop` have been taken since `chunk`."""
     now = time.perf_counter()
     self._chunks += 1
+    self._waited = now
     if self._chunks == 1:
-      self._warm = stop, now
       return
-    self._step_seconds = (now - self._chunk_begin) / (stop - first)
-    self._epoch[0] += stop - first
-    self._epoch[1] += now - self._chunk_begin
+    steps, seconds = stop - first, now - self._chunk_begin
+    self._step_seconds = seconds / steps
+    for total in (self._epoch, self._steps):
+      total[0] += steps
+      total[1] += seconds
 
   def lap(self) -> None:
-    """Forgets the speed of the epoch that has ended."""
+    """Notes that an epoch has ended, and forgets its speed."""
     self._epoch = [0, 0.0]
+    self._wait(time.perf_counter())
+    self._between.append(0.0)
+
+  def _wait(self, now: float) -> None:
+    self._between[-1] += now - self._waited
+    self._waited = now
 
   def steps_per_second(self) -> float:
     """Returns the speed of training in this epoch, without compilation."""
     steps, seconds = self._epoch
     return steps / seconds if steps else 0.0
 
-  def left(self, now: int, total: int) -> float:
-    """Returns the seconds that the rest will take, with evaluations."""
-    if self._warm is None or now == self._warm[0]:
-      return 0.0
-    step, since = self._warm
-    return (time.perf_counter() - since) / (now - step) * (total - now)
+  def left(self, steps: int, epochs: int) -> float | None:
+    """Returns the seconds that the rest will take, None if that is unknown.
+
+    The first epoch's evaluation does not count, as it compiles.
+
+    Args:
+      steps: how many are left.
+      epochs: how many are left.
+    """
+    done, seconds = self._steps
+    if not done:
+      return None
+    # The epoch that goes on is not known yet.
+    between = self._between[1:-1]
+    each = sum(between) / len(between) if between else 0.0
+    return steps * seconds / done + epochs * each
 
   def save_is_due(self) -> bool:
     """Returns whether the last checkpoint is `SAVE_SECONDS` old or older."""
@@ -88,23 +112,26 @@ class Display:
 
   def line(self, text: str) -> None:
     """Prints a line that stays."""
-    runs.hosts.say(f'\r\033[K{text}' if self._terminal else text)
+    runs.hosts.say(f'{CLEAR}{text}' if self._terminal else text)
     self._printed = time.perf_counter()
 
   def passing(self, text: str) -> None:
     """Shows a line for now; in a file, prints it after a long silence only."""
     if self._terminal:
-      runs.hosts.say(f'\r\033[K{text}', end='')
+      # A line that is wrapped could not be replaced.
+      width = shutil.get_terminal_size().columns - 1
+      runs.hosts.say(f'{CLEAR}{text[:width]}', end='')
     elif time.perf_counter() - self._printed > SILENCE:
       self.line(text)
 
 
 def line(
-  rows: Sequence[dict[str, Any]], epochs: int, seconds_left: float
+  rows: Sequence[dict[str, Any]], epochs: int, seconds_left: float | None
 ) -> str:
   """Returns the line that tells a person the metrics of runs.
 
-  Of several runs, which are at the same step, it tells the range.
+  Of several runs, which are at the same step, it tells the range. How long the
+  rest will take is left out while it is not known.
   """
   row = rows[0]
   parts = [f'epoch {round(row["epoch"], 2):g}/{epochs}']
@@ -125,7 +152,8 @@ def line(
     parts.append(f'non-zero {" ".join(shares)}')
   speed = sum(r['images_per_second'] for r in rows)
   parts.append(f'{speed:,.0f} images/s')
-  parts.append(f'{duration(seconds_left)} left')
+  if seconds_left is not None:
+    parts.append(f'{duration(seconds_left)} left')
   return '  '.join(parts)
 
 

@@ -12,7 +12,7 @@ import jax
 import ml_collections
 from flax import traverse_util
 
-from lconv_jax import errors, runs
+from lconv_jax import errors, jax_settings, runs
 from lconv_jax.data import dataset as data
 from lconv_jax.train import check, loop, optim, parallel, precision, warm_start
 from lconv_jax.train.side_by_side import DoesNotFit
@@ -24,6 +24,7 @@ _SWITCHES = ('optim.momentum', 'model.dropout')
 _Part = Sequence[runs.Folder]  # of runs that train side by side
 
 
+@jax_settings.pinned()
 def train_and_evaluate(
   config: ml_collections.ConfigDict,
   workdir: str | pathlib.Path,
@@ -43,8 +44,9 @@ def train_and_evaluate(
 
   Raises:
     UsageError: something that the user can mend.
-    Interrupted: SIGTERM or Ctrl-C came; the state is saved.
+    Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the state is saved.
   """
+  jax_settings.check_backend()
   config = _resolve(config)
   folder = runs.Folder(workdir, config, callbacks)
   if config.train.epochs == 0:
@@ -71,6 +73,7 @@ def train_and_evaluate(
   return result
 
 
+@jax_settings.pinned()
 def train_all(
   configs: Mapping[str, ml_collections.ConfigDict],
   root: str | pathlib.Path,
@@ -93,14 +96,15 @@ def train_all(
 
   Raises:
     UsageError: the command as a whole makes no sense.
-    Interrupted: SIGTERM or Ctrl-C came; the states are saved.
+    Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the states are saved.
   """
+  jax_settings.check_backend()
   if not runs.hosts.alone():
     raise errors.UsageError(
       'Runs side by side are for one process; leave out --distributed, or '
       'start each run by itself.'
     )
-  root = pathlib.Path(root).expanduser().absolute()
+  root = errors.local_path('--workdir', root).absolute()
   folders = {n: runs.Folder(root / n, config) for n, config in configs.items()}
   programs, finished = {}, 0
   for folder in folders.values():
@@ -145,6 +149,7 @@ def _resolve(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def _prepare(config: ml_collections.ConfigDict) -> Setup:
   """Loads the data and builds the program."""
+  runs.hosts.say(f'Loading {config.data.name} …')
   with runs.hosts.fail_together():
     dataset = data.load(config.data)
     built = setup(config, dataset)

@@ -9,8 +9,9 @@ import ml_collections
 import numpy as np
 from jaxtyping import PyTree
 
-from lconv_jax import augment, models, runs
+from lconv_jax import augment, locality, models, runs
 from lconv_jax.data import dataset as data
+from lconv_jax.data import pixels
 from lconv_jax.train import check, optim, parallel, precision, side_by_side
 from lconv_jax.train import step as program
 
@@ -23,6 +24,7 @@ class Setup(NamedTuple):
   data: program.Data
   splits: dict[str, tuple[int, int]]  # ranges of indices into the data
   net: models.Description
+  origin: pixels.Order | None  # of the dataset
 
   def shapes(self) -> tuple[program.TrainState, dict[str, PyTree]]:
     """Returns shapes and dtypes of a run's state and best net."""
@@ -35,17 +37,19 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   """Puts the data on the devices, and builds the program.
 
   Raises:
-    UsageError: the batch does not fit devices or data.
+    UsageError: the batch does not fit devices or data, or the net memory.
   """
   images = dataset.train.images
   num_train = len(images)
   num_devices = parallel.device_count()
   check.check_batch(config.train.batch_size, num_devices)
   if config.train.epochs:
-    check.check_train(config.train.batch_size, num_train)
+    check.check_train(config.train.batch_size, num_train, config.train.epochs)
   dtype = precision.compute_dtype(config.precision)
   net = config.model, images.shape[1:], dataset.num_classes
   described = models.describe(*net)
+  kernel_size, free = config.model.kernel_size, parallel.free_memory()
+  check.check_size(described, kernel_size, free)
   module = models.build(
     *net, dtype, parallel.AXIS, config.train.sync_batch_norm
   )
@@ -53,6 +57,8 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   pipeline = augment.Pipeline()
   if config.train.epochs:
     pipeline = augment.from_config(config.data, images.shape[1:])
+    if config.data.leak_geometry and dataset.origin is not None:
+      pipeline = pipeline.before_moving(dataset.origin)
   built = program.Program(
     model=models.as_functions(module),
     structure=optim.Structure.from_config(
@@ -80,6 +86,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     parallel.replicate(arrays),
     dict(zip(parts, zip([0, *ends], ends, strict=False), strict=True)),
     described,
+    dataset.origin,
   )
 
 
@@ -192,6 +199,9 @@ class Trainer:
   ) -> list[np.ndarray]:
     """Returns the kernel of each run's first layer, on the host.
 
+    The inputs of a dense layer are in the order of the original images, from
+    which `data.permute` and `data.layout` have moved them.
+
     Args:
       net: what `self.net` returns, or `self.best`.
       choose: returns the units to fetch, given their number; None: all.
@@ -200,7 +210,12 @@ class Trainer:
     if choose:
       units = parallel.replicate(choose(kernel.shape[-1]))
       kernel = self._take(kernel, units)
-    return self._on_host(kernel)
+    kernels, net = self._on_host(kernel), self.setup.net
+    if self.setup.origin is None or net.layers[0].kind != 'dense':
+      return kernels
+    filters = [locality.from_kernel(k, net.image_shape) for k in kernels]
+    placed = [pixels.put_back(f, self.setup.origin) for f in filters]
+    return [f.reshape(len(f), -1).T for f in placed]
 
   def keep(self, better: Sequence[bool]) -> None:
     """Keeps a copy of the nets of the runs that are better than before."""

@@ -59,6 +59,18 @@ def test_the_whole_pipeline_equals_pillows():
   np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_moved_images_are_augmented_where_their_pixels_were():
+  x, index, key = images(40, 8, 6), jnp.arange(40), jax.random.key(0)
+  origin = np.random.RandomState(0).permutation(48)
+  moved = x.reshape(40, 48, 3)[:, origin].reshape(x.shape)
+  whole = augment.Pipeline(padding=2, flip=True, cutout=4)
+  want = whole(key, jnp.asarray(x), index, normalise)
+  got = whole.before_moving(origin)(key, jnp.asarray(moved), index, normalise)
+  np.testing.assert_array_equal(
+    got.reshape(40, 48, 3), want.reshape(40, 48, 3)[:, origin]
+  )
+
+
 def test_each_part_can_be_switched_off():
   x, index, key = images(40, 8, 8), jnp.arange(40), jax.random.key(0)
 

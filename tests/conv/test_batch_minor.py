@@ -205,6 +205,20 @@ def test_every_product_has_16_bit_inputs_and_a_float32_result(name, dtype):
 
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.parametrize('name', FUNCTIONS)
+def test_products_of_float32_are_not_done_in_fewer_bits(name, method):
+  fn, shared = FUNCTIONS[name]
+
+  def products(x, kernel, dy):
+    y, vjp = jax.vjp(partial(fn, method=method), x, kernel)
+    return y, *vjp(dy)
+
+  jaxpr = jax.make_jaxpr(products)(*small(jnp.float32, shared))
+  dots = jaxprs.products(jaxpr.jaxpr)
+  assert len(dots) >= 3 and all(map(jaxprs.is_exact, dots))
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 def test_16_bit_sums_are_taken_in_float32(name, method):
   # 4096 ones: bfloat16 would stop counting at 256.
   fn, shared = FUNCTIONS[name]

@@ -120,6 +120,51 @@ def test_fan_in_is_the_window_times_the_channels(size):
   assert len(np.unique(first)) == 6**n  # no two positions are alike
 
 
+def test_parameters_can_be_partitioned():
+  names = (*[None] * 5, 'model')
+  init = nn.initializers.lecun_normal()
+  boxed = nn.with_partitioning(init, names)
+  x, key = jnp.ones((1, 4, 4, 1)), jax.random.key(0)
+
+  def make(init):
+    layer = lconv_jax.LocalConv(2, (2, 2), kernel_init=init)
+    return layer.init_with_output(key, x)
+
+  (y, params), (want, plain) = jax.jit(lambda: (make(boxed), make(init)))()
+  spec = nn.get_partition_spec(params)['params']['kernel']
+  assert tuple(spec) == names
+  jax.tree.map(np.testing.assert_array_equal, nn.unbox(params), plain)
+  np.testing.assert_array_equal(y, want)
+
+
+def test_what_the_docstring_says_instead_of_jvp():
+  x, v, kernel = normal(1, 3, 1), normal(1, 3, 1, seed=1), normal(2, 2, 1, 1)
+
+  def f(x):
+    return jnp.sin(lconv_jax.local_conv(x, kernel, padding='VALID'))
+
+  def g(x):
+    patches = jnp.stack([x[0, :2, 0], x[0, 1:, 0]])
+    return jnp.sin((patches * kernel[:, :, 0, 0]).sum(1)).reshape(1, 2, 1)
+
+  with pytest.raises(TypeError, match='jvp'):
+    jax.jvp(f, (x,), (v,))
+
+  @jax.jit
+  def ours():
+    y, vjp = jax.vjp(f, x)
+    (dy,) = jax.vjp(lambda ct: vjp(ct)[0], jnp.zeros_like(y))[1](v)
+    return dy, jax.jacrev(jax.grad(lambda x: f(x).sum()))(x)
+
+  @jax.jit
+  def wanted():
+    dy = jax.jvp(g, (x,), (v,))[1]
+    return dy, jax.hessian(lambda x: g(x).sum())(x)
+
+  for got, want in zip(ours(), wanted(), strict=True):
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
 def test_leading_axes_are_kept():
   layer = lconv_jax.LocalConv(5, (3, 3))
   x = normal(2, 4, 6, 6, 3, seed=9)
@@ -163,6 +208,22 @@ def test_the_result_can_be_wider_than_the_products():
 def test_what_does_not_fit_is_said_with_both_shapes(x, kernel, message):
   with pytest.raises(ValueError, match=message):
     lconv_jax.local_conv(jnp.ones(x), jnp.ones(kernel))
+
+
+def test_strides_and_padding_of_a_layer_are_checked():
+  x = jnp.ones((1, 6, 6, 3))
+
+  def init(init):
+    jax.eval_shape(init, jax.random.key(0), x)
+
+  with pytest.raises(ValueError, match=r'strides=\(0, 0\)'):
+    init(lconv_jax.LocalConv(2, (3, 3), strides=0).init)
+  with pytest.raises(ValueError, match=r'SAMEE.*SAME_LOWER, CIRCULAR, REFLECT'):
+    init(lconv_jax.LocalConv(2, (3, 3), padding='SAMEE').init)
+  with pytest.raises(
+    ValueError, match=r'CIRCULAR.*valid: \w+, \w+, SAME_LOWER, a'
+  ):
+    lconv_jax.local_conv(x, jnp.ones((6, 6, 3, 3, 3, 2)), padding='CIRCULAR')
 
 
 def test_a_layer_for_another_rank_is_refused():

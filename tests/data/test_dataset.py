@@ -22,7 +22,7 @@ def config(**fields):
 
 def images(num, seed):
   """Each image starts with its own number, so that it can be recognised."""
-  x = np.random.RandomState(seed).randint(0, 256, (num, 4, 4, 3))
+  x = np.random.RandomState(seed).randint(0, 256, (num, 32, 32, 3))
   x[:, 0, 0, 0], x[:, 0, 0, 1] = np.divmod(np.arange(num), 256)
   return x.astype(np.uint8)
 
@@ -62,11 +62,42 @@ def assert_equal(a, b):
     np.testing.assert_array_equal(x, y)
 
 
+def test_the_same_images_are_held_out_in_every_run(fake):
+  # By `stratified` with seed 0, whose choice is frozen.
+  chosen = dataset.stratified(labels(400), 83, seed=0)
+  for limit in (0, 100):
+    d = data.load(config(validation=83, limit=limit))
+    np.testing.assert_array_equal(numbers(d.validation), chosen)
+
+
+@pytest.mark.parametrize(
+  ('part', 'change', 'said'),
+  [
+    ('test_labels', lambda x: x + 1, 'labels from 1 to 10, and cifar10 has 10'),
+    ('train_labels', lambda x: x - 1, 'labels from -1 to 8'),
+    ('train_images', lambda x: x[:, :, 1:], r'shape \(32, 31, 3\)'),
+    ('test_images', lambda x: x[..., :1], r'shape \(32, 32, 1\)'),
+  ],
+)
+def test_what_is_not_of_the_data_set_is_refused(
+  fake, monkeypatch, part, change, said
+):
+  read = prepared.read
+
+  def changed(folder):
+    arrays = read(folder)
+    return {**arrays, part: change(arrays[part])}
+
+  monkeypatch.setattr(prepared, 'read', changed)
+  with pytest.raises(errors.UsageError, match=f'{said}.*delete that folder'):
+    data.load(config())
+
+
 def test_splits_of_an_image_set(fake):
   d = data.load(config(validation=83))
   assert (d.name, d.num_classes) == ('cifar10', 10)
   for split, num in ((d.train, 317), (d.validation, 83), (d.test, 50)):
-    assert split.images.shape == (num, 4, 4, 3)
+    assert split.images.shape == (num, 32, 32, 3)
     assert split.images.dtype == np.uint8 and split.images.flags.c_contiguous
     assert split.labels.shape == (num,) and split.labels.dtype == np.int32
   both = np.concatenate([numbers(d.train), numbers(d.validation)])
@@ -102,7 +133,7 @@ def test_moments_of_many_images():
 def test_no_hold_out(fake):
   d = data.load(config(validation=0))
   assert_equal(d.train, (images(400, 0), labels(400)))
-  assert d.validation.images.shape == (0, 4, 4, 3)
+  assert d.validation.images.shape == (0, 32, 32, 3)
   assert d.validation.labels.shape == (0,)
 
 
@@ -111,7 +142,7 @@ def test_limit_touches_the_training_part_alone(fake):
   d = data.load(config(validation=100, limit=55))
   assert_equal(d.validation, whole.validation)
   assert_equal(d.test, whole.test)
-  assert d.train.images.shape == (55, 4, 4, 3)
+  assert d.train.images.shape == (55, 32, 32, 3)
   assert set(numbers(d.train)) < set(numbers(whole.train))
   np.testing.assert_array_equal(
     np.bincount(d.train.labels), [6, 6, 6, 6, 6, 5, 5, 5, 5, 5]

@@ -269,6 +269,51 @@ def test_next_try_works_after_a_failed_one(offline, tmp_path, monkeypatch):
   assert_same_examples(*got, *want['train'])
 
 
+BROKEN = {
+  'binary': bytes(range(256)),
+  'list': b'[]',
+  'no name': b'{"version": "9.0.0"}',
+  'number': b'{"name": "cifar10", "version": 9}',
+  'letters': b'{"name": "svhn_cropped", "version": "9.x"}',
+  'deep': b'[' * 100_000,
+  'folder': None,
+}
+
+
+@pytest.mark.parametrize('content', BROKEN.values(), ids=BROKEN)
+def test_foreign_or_broken_metadata_stop_no_good_copy(tmp_path, content):
+  def write(place, content):
+    path = tmp_path / place / 'dataset_info.json'
+    if content is None:
+      path.mkdir(parents=True)
+    else:
+      path.parent.mkdir(parents=True)
+      path.write_bytes(content)
+
+  for place in ('svhn_cropped/9.0.0', 'mnist/1.0.0', 'notes'):
+    write(place, content)
+  with pytest.raises(errors.UsageError) as error:
+    prepared.locate('svhn_cropped', str(tmp_path))
+  own = tmp_path / 'svhn_cropped' / '9.0.0'
+  assert_sentence(error, str(own), 'damaged', 'delete that folder')
+  with pytest.raises(errors.UsageError) as error:
+    prepared.locate('svhn_cropped', str(own))
+  assert_sentence(error, str(own), 'damaged')
+  good = b'{"name": "svhn_cropped", "version": "3.1.0"}'
+  write('svhn_cropped/3.1.0', good)
+  found = prepared.locate('svhn_cropped', str(tmp_path))
+  assert found == tmp_path / 'svhn_cropped' / '3.1.0'
+
+
+def test_damaged_descriptions_are_named(svhn, tmp_path):
+  copy = tmp_path / '3.1.0'
+  shutil.copytree(svhn[0], copy)
+  (copy / 'features.json').write_text('{')
+  with pytest.raises(errors.UsageError) as error:
+    prepared.read(copy)
+  assert_sentence(error, str(copy), 'description', 'delete that folder')
+
+
 def test_half_a_copy_is_named(svhn, offline, tmp_path):
   copy = tmp_path / 'svhn_cropped' / '3.1.0'
   shutil.copytree(svhn[0], copy)

@@ -113,6 +113,7 @@ def test_a_misspelt_choice_names_the_nearest():
     ('data.policy', 'fa_svhn', 'Did you mean fa_reduced_svhn'),
     ('data.crop', -1, 'at least 0'),
     ('data.cutout', 15, 'must be even'),
+    ('data.permute', 2**32, 'less than 4294967296'),
     ('precision', 'fp16', 'float16'),
     ('optim.lr', float('nan'), 'at least 0'),
     ('optim.lr', float('inf'), 'finite'),
@@ -129,6 +130,40 @@ def test_a_field_that_cannot_be_right_is_named(field, value, hint):
     check.check(config)
 
 
+@pytest.mark.parametrize(
+  ('fields', 'uses'),
+  [
+    ({'augment': 'none'}, ''),
+    ({'augment': 'flip_crop'}, 'crop, flip'),
+    ({'augment': 'flip_crop', 'flip': False}, 'crop'),
+    ({'augment': 'flip_crop', 'flip': False, 'crop': 0}, ''),
+    (
+      {'augment': 'fast_autoaugment'},
+      'crop, flip, cutout, ShearX, ShearY, TranslateX, TranslateY, Rotate, '
+      'Sharpness, Cutout',
+    ),
+    (
+      {'augment': 'fast_autoaugment', 'policy': 'none', 'crop': 0},
+      'flip, cutout',
+    ),
+  ],
+)
+def test_augmentation_that_betrays_the_geometry_is_refused(fields, uses):
+  config = base.base()
+  config.data.update(fields)
+  check.check(config)
+  config.data.permute = 0
+  if uses:
+    with pytest.raises(errors.UsageError) as e:
+      check.check(config)
+    assert f'neighbours ({uses}), which' in str(e.value)
+    assert 'set config.data.augment=none, or' in str(e.value)
+  config.data.leak_geometry = True
+  check.check(config)
+  config.data.update({'leak_geometry': False, 'layout': 'geometry.npz'})
+  check.check(config)
+
+
 def test_a_batch_that_does_not_divide_names_the_nearest():
   with pytest.raises(errors.UsageError, match='504 or 512'):
     check.check_batch(510, 8)
@@ -139,5 +174,5 @@ def test_a_batch_that_does_not_divide_names_the_nearest():
 
 def test_a_batch_larger_than_the_data_is_refused():
   with pytest.raises(errors.UsageError, match='more than the 100'):
-    check.check_train(128, 100)
-  check.check_train(100, 100)
+    check.check_train(128, 100, 1)
+  check.check_train(100, 100, 1)

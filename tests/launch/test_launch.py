@@ -261,7 +261,7 @@ def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
   assert status.read(begun).state is State.WAITING
   fake_runs.write(begun, finished=False, measured=0, train__epochs=8)
   rows = [
-    {'epoch': e, 'step': e, 'seconds': 10.0 * e, 'validation/accuracy': v}
+    {'epoch': e, 'step': int(e), 'seconds': 10.0 * e, 'validation/accuracy': v}
     for e, v in ((1.0, 0.5), (2.0, 0.7), (3.0, 0.6))
   ]
   text = ''.join(json.dumps(row) + '\n' for row in rows)

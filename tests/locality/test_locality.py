@@ -80,13 +80,13 @@ def by_hand(filter_, size):
   )
 
 
-def measures(filters, size=locality.WINDOW):
+def measures(filters, size=locality.WINDOW, periodic=False):
   return np.stack(
     [
-      locality.spread(filters),
+      locality.spread(filters, periodic),
       locality.ipr(filters),
-      locality.window_share(filters, size),
-      locality.box_area(filters),
+      locality.window_share(filters, size, periodic),
+      locality.box_area(filters, periodic),
     ]
   )
 
@@ -103,6 +103,29 @@ def test_measures_are_their_definitions(shape, size, density):
   filters[:, 0, 0, 0] = 0.1  # none is all zero
   want = np.transpose([by_hand(f, size) for f in filters])
   np.testing.assert_allclose(measures(filters, size), want, rtol=1e-5)
+
+
+def shifts(filters):
+  """Filters at all places on the torus, [places, units, H, W, C]."""
+  places = np.ndindex(*filters.shape[1:3])
+  return np.stack([np.roll(filters, at, (1, 2)) for at in places])
+
+
+@pytest.mark.parametrize('size', [1, 3, 9])
+@pytest.mark.parametrize('shape', [(5, 8, 2), (6, 6, 1), (1, 7, 1)])
+@pytest.mark.parametrize('density', [1.0, 0.15])
+def test_on_the_torus_the_most_compact_shift_counts(shape, size, density):
+  rng = np.random.default_rng(size)
+  filters = noise(6, shape) * (rng.random((6, *shape)) < density)
+  filters[:, -1, 0, 0] = 0.1  # none is all zero
+  spread, ipr, share, area = np.transpose(
+    [measures(f, size) for f in shifts(filters)], (1, 0, 2)
+  )
+  want = spread.min(0), ipr[0], share.max(0), area.min(0)
+  got = measures(filters, size, periodic=True)
+  np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+  dead = measures(0 * filters, size, periodic=True)
+  assert np.isnan(dead).all()
 
 
 def test_a_delta_is_as_local_as_can_be():
@@ -232,6 +255,34 @@ def test_nulls_are_the_measures_of_shuffled_filters(density):
   np.testing.assert_allclose(exact, counts, atol=0.05)
 
 
+def test_on_the_torus_nulls_are_the_measures_of_the_same_shuffles():
+  rng = np.random.default_rng(1)
+  filters = noise(3, (6, 5, 2)) * (rng.random((3, 6, 5, 1)) < 0.2)
+  filters[:, :2, 0] += 1
+  pixels = np.tile(np.arange(30), (7, 1))
+  draws = np.random.default_rng((0, 0)).permuted(pixels, axis=1)
+  shuffles = filters.reshape(3, 30, 2)[:, draws].reshape(3, 7, 6, 5, 2)
+  want = [measures(x, 3, periodic=True) for x in shuffles]
+  spread, _, share, area = np.stack(want, axis=1)
+  result = locality.measure(filters, draws=7, window=3, periodic=True)
+  for null, found, want in (
+    (locality.null_spread(filters, 7, periodic=True), result.spread, spread),
+    (
+      locality.null_window_share(filters, 3, 7, periodic=True),
+      result.window_share,
+      share,
+    ),
+    (locality.null_torus_box_area(filters, 7), result.box_area, area),
+  ):
+    np.testing.assert_allclose(null, want, rtol=1e-5)
+    np.testing.assert_allclose(found.null_mean, want.mean(1), rtol=1e-5)
+  own = measures(filters, 3, periodic=True)
+  got = result.spread, result.ipr, result.window_share, result.box_area
+  np.testing.assert_allclose([f.value for f in got], own)
+  more = (area <= own[3][:, None]).mean(axis=1)
+  np.testing.assert_allclose(result.box_area.percentile, more)
+
+
 @pytest.mark.parametrize('shape', [(3, 4), (1, 5), (4, 1)])
 def test_the_null_of_the_box_is_exact(shape):
   places = list(np.ndindex(*shape))
@@ -303,6 +354,11 @@ def test_percentiles_of_filters_without_structure_are_uniform():
   assert np.mean(result.spread.percentile < 0.05) == pytest.approx(
     0.05, abs=0.02
   )
+  # These filters are sparse; those of a dense layer are never local by chance.
+  found = locality.summary(result)
+  assert found.local_of_all == pytest.approx(found.chance_of_all, abs=0.02)
+  assert 0.03 < found.chance_of_all < 0.06
+  assert locality.measure(noise(50, (32, 32, 1))).chance.max() == 0
 
 
 def test_all_that_is_measured_is_of_these_filters_and_this_window():
@@ -339,7 +395,7 @@ def test_local_is_below_both_thresholds():
   ratio = np.array([0.89, 0.5, 0.91, 0.89])
   spread = compare.Compared(10 * ratio, np.full(4, 10.0), nothing, percentile)
   others = [compare.without_null(nothing)] * 3
-  result = locality.Locality(np.full(4, 30), spread, *others)
+  result = locality.Locality(np.full(4, 30), spread, *others, nothing)
   np.testing.assert_array_equal(result.local, [True, False, False, True])
 
 
@@ -476,6 +532,7 @@ def test_metrics_are_what_json_can_hold():
   assert found['local_of_all'] == want.local_of_all
   assert found['correlation_ratio'] == want.correlation.ratio
   assert found['correlation_in_box_z'] == want.correlation_in_box.z
+  assert found['chance_of_all'] == want.chance_of_all
   quick = locality.metrics(filters.reshape(30, -1).T, (16, 16, 1), quick=True)
   pairs = locality.measure_pairs(filters, pairs=200)
   assert quick['correlation'] == np.median(pairs.image.value)
@@ -530,6 +587,22 @@ def test_a_moved_filter_is_the_same_and_its_negative_is_not():
   assert locality.best_shift_correlation(edge, other)[0] == pytest.approx(1)
   wrapped = np.roll(one(box(4)), (-6, 0), axis=(1, 2))
   assert locality.best_shift_correlation(one(box(4)), wrapped)[0] < 0.9
+
+
+@pytest.mark.parametrize('shape', [(6, 5, 3), (1, 5, 2)])
+def test_on_the_torus_a_shift_loses_nothing(shape):
+  a, b = noise(4, shape), noise(4, shape, seed=1)
+  norms = (np.sqrt((x**2).sum((1, 2, 3))) for x in (a, b))
+  want = (shifts(a) * b).sum((2, 3, 4)).max(0) / math.prod(norms)
+  got = locality.best_shift_correlation(a, b, periodic=True)
+  np.testing.assert_allclose(got, want, rtol=1e-4)
+  wrapped = np.roll(one(box(4)), (-6, 0), axis=(1, 2))
+  assert locality.best_shift_correlation(one(box(4)), wrapped, True) > 0.999
+  # Inside of its box, whose places are all alike, nothing can be shuffled.
+  boxes = np.concatenate([wrapped, one(box(4)), wrapped])
+  found = locality.measure_pairs(boxes, min_nonzero=1, periodic=True)
+  np.testing.assert_allclose(found.image.value, 1, rtol=1e-4)
+  assert np.isnan(found.box.z).all() and (found.image.ratio > 1.5).all()
 
 
 def test_rows_of_a_convolution_repeat():
@@ -728,7 +801,7 @@ def test_a_run_ends_with_the_locality_of_its_best_net(logged):
   done = json.loads((logged / 'alone' / 'done.json').read_text())
   kernel = checkpoint.load_net(logged / 'alone')['params']['conv1']['kernel']
   assert done['locality'] == locality.metrics(
-    np.asarray(kernel), tuple(done['image_shape'])
+    np.asarray(kernel), tuple(done['image_shape']), periodic=True
   )
   assert done['best']['locality/spread'] == done['locality']['spread']
 
@@ -827,7 +900,8 @@ def test_the_command_prints_tables_and_draws(folders, capsys):
   assert f'{float(fc["spread"]):.3g}' in printed
   (share,) = re.findall(r'window of 3 x 3.*\n(.*)', printed)
   filters = report.filters(runs.read(folders / 'fc'))
-  want = locality.summary(locality.measure(filters, window=3)).window_share
+  found = locality.measure(filters, window=3, periodic=True)  # as NLGP's images
+  want = locality.summary(found).window_share
   assert share.split()[-5:-2] == [
     f'{100 * want.value:.3g}', f'{100 * want.null_mean:.3g}',
     f'{want.ratio:.3g}',
@@ -862,7 +936,7 @@ def test_shares_are_of_all_filters_and_of_those_with_weights(
   kernels['fc'][:, 8:] *= np.eye(1, 64).T
   assert command.main([str(folders / 'fc'), f'--out={folders}']) == 0
   _, row, *_ = capsys.readouterr().out.splitlines()
-  assert row.split()[-5:-1] == ['32', '8', '25', '100']
+  assert row.split()[-7:-4] == ['32', '8', '25'] and row.split()[-3] == '100'
 
 
 def test_weights_that_are_not_finite_are_an_error(folders, kernels, capsys):

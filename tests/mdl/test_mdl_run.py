@@ -197,6 +197,17 @@ def test_the_last_line_says_no_more_than_is_known(found):
   assert '1 - 1e-09' in line(0.25, 0.3, 1e-9)
 
 
+@pytest.mark.parametrize(
+  ('classes', 'in_nats', 'vacuous'),
+  [(2, 0.49, False), (2, 0.5, True), (10, 0.6, False), (10, 0.9, True)],
+)
+def test_a_bound_is_vacuous_where_guessing_is_as_good(
+  found, classes, in_nats, vacuous
+):
+  bound = found.bound._replace(in_nats=in_nats)
+  assert found._replace(bound=bound, num_classes=classes).vacuous == vacuous
+
+
 def test_a_damaged_config_is_one_sentence(run, tmp_path, capsys):
   shutil.copytree(run, tmp_path / 'run')
   path = tmp_path / 'run' / 'config.json'

@@ -225,6 +225,17 @@ def net_by_hand(name, variables, x):
   return x @ kernel[last] + variables['params'][last]['bias']
 
 
+@pytest.mark.parametrize('size', [4, 5])
+def test_windows_of_resnet_are_centred_as_pytorchs_same(size):
+  # PyTorch pads an even kernel by one more pixel at the end.
+  model = config('resnet18', 1, kernel_size=size)
+  layers = models.describe(model, (8, 8, 3), 2).layers
+  for layer in layers[:-1]:
+    k = 1 if layer.name.endswith('skip') else size
+    before = (k - 1) // 2
+    assert layer.window.padding == ((before, k - 1 - before),) * 2, layer.name
+
+
 def resnet_by_hand(variables, x):
   kernel = {
     k: v['kernel'] for k, v in variables['params'].items() if 'kernel' in v

@@ -1,3 +1,4 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import image
@@ -35,6 +36,29 @@ def test_filters_are_saved_twice_and_reproducibly(tmp_path, shape):
   assert one[0] == tmp_path / 'a' / 'filters.png'
   assert one[1].read_bytes().startswith(b'%PDF')
   assert [p.read_bytes() for p in one] == [p.read_bytes() for p in other]
+
+
+def test_a_matplotlibrc_does_not_enter(tmp_path):
+  columns = [('SGD', noise(COLOUR))]
+
+  def draw(name):
+    fig = report.draw_filters(columns, rows=2, cols=3)
+    paths = report.save(fig, tmp_path / name / 'filters.png')
+    return [p.read_bytes() for p in paths]
+
+  plain = draw('plain')
+  with mpl.rc_context():
+    mpl.rcParams.update(
+      {
+        'image.origin': 'lower',
+        'font.family': ['monospace'],
+        'savefig.bbox': 'tight',
+        'savefig.facecolor': 'black',
+        'pdf.compression': 0,
+      }
+    )
+    assert draw('changed') == plain
+    assert mpl.rcParams['savefig.bbox'] == 'tight'  # the user's, afterwards
 
 
 def test_every_weight_is_the_same_whole_number_of_dots(tmp_path):

@@ -63,6 +63,14 @@ def read(path):
     ),
     ({'optim.name': 'sgd'}, 'S-FC SGD'),
     (
+      {'optim.name': 'sgd', 'data.permute': 0},
+      'S-FC SGD on scrambled pixels',
+    ),
+    (
+      {'optim.name': 'sgd', 'data.permute': 0, 'data.layout': 'a/b/g.npz'},
+      'S-FC SGD on the grid of b',
+    ),
+    (
       {
         'model.name': 'fc3',
         'model.dropout': 0.5,
@@ -253,6 +261,26 @@ def test_filters_of_all_kinds_of_layers_are_drawn(make, tmp_path, drawn):
   notes = [ax.texts[0].get_text() for ax in drawn[0][0].axes[:4]]
   for note, units in zip(notes, (32, 32, 2, 40), strict=True):
     assert f'of {units} filters' in note
+
+
+def test_filters_of_scrambled_images_are_where_the_pixels_were(make, tmp_path):
+  order = np.random.RandomState(3).permutation(64)
+  local = {'model__name': 's_local', 'kernel': noise(4, 4, 2, 9, 9, 1)}
+  for fields in ({'kernel': noise(64, UNITS)}, local):
+    plain, moved = (
+      report.filters(
+        runs.read(make(f'{len(fields)}{seed}', data__permute=seed, **fields))
+      ).reshape(-1, 64)
+      for seed in (-1, 3)
+    )
+    np.testing.assert_array_equal(moved[:, order], plain)
+  np.savez(tmp_path / 'geometry.npz', cell=order)  # the true one
+  made = make(
+    data__permute=3, data__layout=str(tmp_path / 'geometry.npz'), **local
+  )
+  np.testing.assert_array_equal(
+    report.filters(runs.read(made)).reshape(-1, 64), plain
+  )
 
 
 def test_filters_are_read_once_where_they_are_shown(make, monkeypatch):

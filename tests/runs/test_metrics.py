@@ -1,3 +1,4 @@
+import json
 import sys
 
 import numpy as np
@@ -32,6 +33,77 @@ def test_rows_after_the_checkpoint_and_half_rows_are_dropped(tmp_path):
   assert metrics.read(tmp_path) == rows(10, 20, 30)
   write(tmp_path, 20, 30, 40)
   assert metrics.read(tmp_path) == rows(10, 20, 30, 40)
+
+
+def line(step):
+  return json.dumps(rows(step)[0]).encode()
+
+
+@pytest.fixture
+def said(monkeypatch):
+  """What is warned about."""
+  found = []
+  monkeypatch.setattr(
+    metrics.logging, 'warning', lambda text, *args: found.append(text % args)
+  )
+  metrics._warn.cache_clear()
+  return found
+
+
+@pytest.mark.parametrize(
+  ('second', 'lost', 'wrong'),
+  [
+    (line(20)[:9], True, 'damaged in line 2'),
+    (b'[' * 100_000, True, 'damaged in line 2'),
+    (b'\xff' + line(20), True, 'damaged in line 2'),
+    (b'[20]', True, 'damaged in line 2'),
+    (b'{"epoch": 2}', True, 'damaged in line 2'),
+    (bytes(len(line(20))), True, 'damaged in line 2'),
+    (bytes(7) + line(20), False, 'damaged in line 2'),
+    (line(20) + b'\n' + line(10), False, 'a second time in line 3'),
+    (b'', True, ''),
+    (b'\r\n' + line(20) + b'\r', False, ''),
+  ],
+)  # fmt: skip
+def test_a_bad_line_erases_no_other_rows(second, lost, wrong, tmp_path, said):
+  path = tmp_path / metrics.FILE
+  content = b'\n'.join([line(10), second, line(30), line(40), b'{"st'])
+  path.write_bytes(b'\xef\xbb\xbf' + content)
+  want = rows(10, 30, 40) if lost else rows(10, 20, 30, 40)
+  assert metrics.read(tmp_path) == want
+  assert metrics.read(tmp_path) == want
+  assert len(said) == bool(wrong)
+  metrics.Writer(tmp_path, 30).close()
+  assert metrics.read(tmp_path) == [r for r in want if r['step'] <= 30]
+  kept = tmp_path / f'{metrics.FILE}.damaged'
+  assert kept.exists() == bool(wrong)
+  if wrong:
+    assert wrong in said[0] and str(path) in said[0]
+    assert kept.name in said[1]
+    assert kept.read_bytes().endswith(content)
+
+
+def test_what_the_checkpoint_has_counts(tmp_path, said):
+  write(tmp_path, 0, 10, 20, 30)
+  path = tmp_path / metrics.FILE
+  metrics.Writer(tmp_path, 20, rows(10, 20)).close()
+  assert metrics.read(tmp_path) == rows(10, 20) and not said
+  changed = path.read_text().replace('0.5', '0.6')
+  for found in (changed, None):
+    path.unlink()
+    if found:
+      path.write_text(found)
+    metrics.Writer(tmp_path, 20, rows(10, 20)).close()
+    assert metrics.read(tmp_path) == rows(10, 20)
+  assert len(said) == 2 and 'restored from the' in said[0]
+  assert (tmp_path / f'{metrics.FILE}.damaged').read_text() == changed
+  assert not (tmp_path / f'{metrics.FILE}.damaged.2').exists()
+
+
+def test_a_file_that_cannot_be_read_is_said_in_a_sentence(tmp_path):
+  (tmp_path / metrics.FILE).mkdir()
+  with pytest.raises(errors.UsageError, match='cannot be read'):
+    metrics.read(tmp_path)
 
 
 def test_events_that_cannot_be_written_are_said_in_a_sentence(
@@ -71,7 +143,7 @@ def test_tensorboard_shows_curves_images_and_histograms(tmp_path, tensorflow):
   assert writer.has_events
   writer.write_image(7, 'filters', np.zeros((2, 3, 3), np.uint8))
   counts = np.array([1, 0, 4])
-  writer.write_histograms(7, {'conv1': (3.0, counts)})
+  writer.write_histograms(7, {'conv1': (np.float32(3.0), counts)})
   writer.close()
   found = events(tmp_path)
   assert set(found.Tags()['tensors']) == {

@@ -60,6 +60,15 @@ def by_hand(config, params):
   return out
 
 
+def test_the_learning_rate_is_zero_after_the_last_step():
+  structure = optim.Structure.from_config(base.base(), STEPS, CONVOLUTIONAL)
+  schedule = optim.schedule(structure)
+  got = [float(schedule(step)) for step in range(STEPS + 2)]
+  want = [0.5 * (1 + np.cos(np.pi * t / STEPS)) for t in range(STEPS + 1)]
+  np.testing.assert_allclose(got, [*want, 0], atol=1e-6)
+  assert got[STEPS - 1] > 0.02 and got[STEPS] == 0
+
+
 @pytest.mark.parametrize(
   'fields',
   [

@@ -40,6 +40,17 @@ def test_every_product_has_16_bit_inputs_and_a_float32_result(dtype):
   assert (y.dtype, dx.dtype, dw.dtype) == (jnp.float32, dtype, jnp.float32)
 
 
+def test_products_of_float32_are_not_done_in_fewer_bits():
+  def products(x, w, dy):
+    y, vjp = jax.vjp(matmul.matmul, x, w)
+    return y, *vjp(dy)
+
+  args = jnp.ones((4, 5)), jnp.ones((5, 3)), jnp.ones((4, 3))
+  dots = jaxprs.products(jax.make_jaxpr(products)(*args).jaxpr)
+  assert len(dots) == 3
+  assert all(jaxprs.is_exact(dot) for dot in dots)
+
+
 def test_16_bit_products_accumulate_in_float32():
   # 4096 ones: bfloat16 would stop counting at 256.
   x, w = jnp.ones((1, 4096), jnp.bfloat16), jnp.ones((4096, 1))
@@ -66,6 +77,10 @@ def test_loss_scale_halves_on_overflow_and_doubles_after_a_calm():
   for _ in range(60):
     scale = precision.adjust(scale, jnp.bool_(False))
   assert scale.scale == precision.MIN_SCALE
+  calm = jnp.int32(precision.GROWTH_INTERVAL - 1)
+  for before, after in ((2.0**23, 2.0**24), (2.0**24, 2.0**24)):
+    scale = precision.LossScale(jnp.float32(before), calm)
+    assert precision.adjust(scale, jnp.bool_(True)).scale == after
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf])

@@ -61,7 +61,7 @@ def test_an_interrupted_run_continues_to_the_same_bits(
 ):
   # In the first epoch, at the end of one, and in the middle of one.
   for step, number in (
-    (2, signal.SIGINT), (10, signal.SIGTERM), (17, signal.SIGTERM)
+    (2, signal.SIGINT), (10, signal.SIGTERM), (17, signal.SIGHUP)
   ):  # fmt: skip
     small.interrupt_at(monkeypatch, step, number)
     with pytest.raises(runs.Interrupted, match=f'step {step} .*continues') as e:
@@ -87,6 +87,17 @@ def test_a_killed_run_continues_from_its_last_checkpoint(
     f.write('{"epoch": 4, "st')
   train.train_and_evaluate(config, tmp_path)
   small.assert_same_run(whole, tmp_path)
+
+
+def test_evaluations_are_as_often_as_asked_and_speed_is_in_images(
+  config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(progress.Clock, 'steps_per_second', lambda self: 2.0)
+  config.train.update({'eval_every_epochs': 2, 'epochs': 3})
+  train.train_and_evaluate(config, tmp_path)
+  rows = runs.metrics.read(tmp_path)
+  assert [row['epoch'] for row in rows] == [2, 3]  # and at the end
+  assert {row['images_per_second'] for row in rows} == {2.0 * 64}
 
 
 def test_old_work_is_saved_between_epochs(
