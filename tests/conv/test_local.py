@@ -11,6 +11,8 @@ from jax import lax
 import lconv_jax
 from lconv_jax.conv import local
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 
 def layer(features, kernel_size, strides, padding, **fields):
   return {
