@@ -93,7 +93,8 @@ class SparseNet:
     # With no images, one empty piece.
     starts = range(0, len(images) or 1, self._piece)
     pieces = [images[i : i + self._piece] for i in starts]
-    if self._threads == 1:
+    divided = len(pieces) > 1 or any(len(w) > 1 for w in self._weights.values())
+    if self._threads == 1 or not divided:
       return np.concatenate([self._logits(piece, map) for piece in pieces])
     with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
       if len(pieces) == 1:  # threads share the rows of the weights instead
@@ -113,14 +114,13 @@ class SparseNet:
       elif op == 'normalise':
         scale, bias = (self._leaf(step, name) for name in ('scale', 'bias'))
         y = x.reshape(-1, len(scale), n) * scale + bias
-      elif op == 'dense':
+      elif op in ('dense', 'conv'):
+        if op == 'conv':
+          x = _columns(x.reshape(*self._steps[inputs[0]]['shape'], n), step)
         y = _product(self._weights[step['name']], x, each)
         y += self._leaf(step, 'bias')
-      elif op == 'conv':
-        x = x.reshape(*self._steps[inputs[0]]['shape'], n)
-        y = _product(self._weights[step['name']], _columns(x, step), each)
-        y += self._leaf(step, 'bias')
-        y = y.reshape(shape[-1], math.prod(shape[:2]), n).swapaxes(0, 1)
+        if op == 'conv':
+          y = y.reshape(shape[-1], math.prod(shape[:2]), n).swapaxes(0, 1)
       elif op == 'relu':
         y = np.maximum(x, 0, out=x if self._last[inputs[0]] == i else None)
       elif op == 'add':

@@ -166,3 +166,19 @@ def test_a_compressed_file_a_flipped_bit_and_half_a_file_are_refused(
       SparseNet.load(bad)
   with pytest.raises(errors.UsageError, match='cannot be read'):
     SparseNet.load(tmp_path / 'none.npz')
+
+
+def test_a_value_that_is_needed_later_is_not_overwritten():
+  ops = [('image', []), ('dense', [0]), ('relu', [1]), ('add', [1, 2])]
+  steps = [{'op': op, 'inputs': i, 'shape': [2], 'name': op} for op, i in ops]
+  steps[0]['shape'] = [1, 1, 1]
+  net = {
+    'version': 1, 'image_shape': [1, 1, 1], 'class_names': [], 'sparse': False,
+    'piece': 1, 'steps': steps,
+  }  # fmt: skip
+  arrays = {
+    'dense.weight': np.float32([[1], [-1]]),
+    'dense.bias': np.zeros(2, np.float32),
+  }
+  logits = SparseNet(net, arrays)(np.full((1, 1, 1, 1), 3, np.uint8))
+  np.testing.assert_array_equal(logits, [[6, -3]])
