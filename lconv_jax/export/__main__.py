@@ -19,7 +19,7 @@ import numpy as np
 from lconv_jax import command
 
 with command.needs('export,train'):
-  from lconv_jax import errors, report
+  from lconv_jax import data, errors, report
   from lconv_jax.export import (
     SparseNet,
     of_run,
@@ -66,8 +66,9 @@ def _export(args: argparse.Namespace) -> None:
     steps, trained.net.image_shape, trained.dataset.class_names
   )
   print(report.aligned(list(_table(trained, steps, arrays))), end='\n\n')
-  images = trained.dataset.test.images[:_IMAGES]
-  wanted = trained.logits(images)
+  seen = trained.dataset.test.images[:_IMAGES]
+  wanted = trained.logits(seen)
+  images = data.pixels.put_back(seen, trained.dataset.origin)
   sizes = [('as trained', _bytes(trained), '')]
   dense = (
     None if {p.suffix for p in paths} == {'.npz'} else trained.steps(False)

@@ -44,7 +44,7 @@ class Trained(NamedTuple):
       self.net, **self.variables, mean=self.dataset.mean, std=self.dataset.std
     )
     nodes = models.graph.graph(self.net)
-    return steps(nodes, folded, sparse)
+    return steps(nodes, folded, sparse, self.dataset.origin)
 
   def logits(
     self, images: UInt8[np.ndarray, 'n h w c']

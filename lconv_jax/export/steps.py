@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from lconv_jax import errors
 from lconv_jax.conv import windows
 from lconv_jax.models import embed, fold, graph
 
@@ -42,7 +43,10 @@ class Step(NamedTuple):
 
 
 def steps(
-  nodes: Sequence[graph.Node], folded: fold.Folded, sparse: bool
+  nodes: Sequence[graph.Node],
+  folded: fold.Folded,
+  sparse: bool,
+  origin: Int[np.ndarray, ' pixels'] | None = None,
 ) -> tuple[Step, ...]:
   """Returns a net's steps.
 
@@ -54,6 +58,11 @@ def steps(
     nodes: of the net.
     folded: its weights.
     sparse: whether LOCAL layers become dense layers that are mostly zeros.
+    origin: where each pixel that the net was trained on is in an image, if
+      pixels were moved.
+
+  Raises:
+    UsageError: pixels were moved before a layer that has windows.
   """
   result = [_step(node, folded, sparse) for node in nodes]
   moments = folded[fold.NORMALISE]
@@ -63,7 +72,15 @@ def steps(
   if all(result[i].op == 'dense' for i in first):
     for i in first:
       result[i] = _normalised(result[i], scale, shift)
+      if origin is not None:
+        result[i] = _put_back(result[i], origin)
     return tuple(result)
+  if origin is not None:
+    raise errors.UsageError(
+      'The net cannot be exported in this form, as data.permute or data.layout '
+      'moved the pixels that its windows see; only dense layers, and LOCAL '
+      'layers in .npz, can take pixels from where they were.'
+    )
   normalise = Step(
     'normalise', (0,), result[0].shape, 'normalise', scale, shift
   )
@@ -107,3 +124,14 @@ def _normalised(
   bias = step.bias + kernel @ np.tile(shift, pixels)
   kernel.data *= np.tile(scale, pixels)[kernel.indices]
   return step._replace(kernel=kernel.astype(np.float32), bias=bias)
+
+
+def _put_back(step: Step, origin: Int[np.ndarray, ' pixels']) -> Step:
+  """Returns a dense layer that takes each pixel from where it was."""
+  kernel = step.kernel.copy()
+  channels = kernel.shape[1] // len(origin)
+  pixel, channel = np.divmod(kernel.indices, channels)
+  kernel.indices = (origin[pixel] * channels + channel).astype(np.int32)
+  kernel.has_sorted_indices = False
+  kernel.sort_indices()
+  return step._replace(kernel=kernel)

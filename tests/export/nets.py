@@ -58,7 +58,7 @@ def dataset(shape=SHAPE):
   mean, std = np.float32([0.4, 0.5, 0.6]), np.float32([0.2, 0.25, 0.3])
   names = tuple('abcde')
   moments = mean[:channels], std[:channels]
-  return data.Dataset('test', CLASSES, test, test, test, *moments, names)
+  return data.Dataset('test', CLASSES, test, test, test, *moments, None, names)
 
 
 def trained(name, norm='channel', zeros=0.0, change=lambda params: None):

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import safetensors
 
+from lconv_jax import data, errors
 from lconv_jax.export import onnx_file, torch_file
 from tests.export import nets
 
@@ -36,6 +37,17 @@ def test_onnxruntime_gives_the_same_logits(name, norm, tmp_path):
   assert [o.version for o in model.opset_import] == [17]
   (named,) = model.metadata_props
   assert (named.key, json.loads(named.value)) == ('class_names', list('abcde'))
+
+
+def test_pixels_that_were_moved_are_taken_from_where_they_were():
+  origin, x = np.random.default_rng(0).permutation(72), nets.images()
+  for name in ('s_fc', 's_local'):
+    net = nets.trained(name, zeros=0.9)
+    net = net._replace(dataset=net.dataset._replace(origin=origin))
+    moved = data.pixels.rearrange(x, origin)
+    nets.assert_same(nets.sparse_net(net)(x), nets.logits(net, moved))
+  with pytest.raises(errors.UsageError, match='moved the pixels'):
+    net.steps(sparse=False)
 
 
 @pytest.mark.parametrize(
