@@ -37,6 +37,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.grid --out=benchmarks/results/grid.json
 	$(BIN)/python -m benchmarks.describe --out=benchmarks/results/describe.json
 	$(BIN)/python -m benchmarks.locality --out=benchmarks/results/locality.json
+	$(BIN)/python -m benchmarks.sparse --out=benchmarks/results/sparse.json
 	$(BIN)/python -m benchmarks.floor
 
 # On an NVIDIA GPU: make gpu EXTRAS=test,cuda12

@@ -36,7 +36,10 @@ TENSORBOARD = [
   'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
 ]
 
-ALL = [*MDL, *TENSORBOARD]
+# Files of nets that other programs read, and pictures to predict on.
+EXPORT = ['onnx', 'onnxruntime', 'pillow', 'safetensors']
+
+ALL = [*EXPORT, *MDL, *TENSORBOARD]
 
 TEST = [
   *ALL,
@@ -45,7 +48,6 @@ TEST = [
   'ipykernel',  # runs the notebook
   'mpmath',
   'nbclient',
-  'pillow',
   'pytest',
   'pytest-xdist',
   'ruff',
@@ -85,6 +87,7 @@ setuptools.setup(
     'scipy',
   ],
   extras_require={
+    'export': EXPORT,
     'mdl': MDL,
     'train': TRAIN,
     'tensorboard': TENSORBOARD,

@@ -46,8 +46,11 @@ def base() -> Config:
   m.dropout = 0.0
 
   c.data = d = Config()
-  d.name = 'cifar10'  # cifar10 | cifar100 | svhn_cropped | nlgp
-  d.dir = ''  # tfds data_dir; '': $TFDS_DATA_DIR or ~/tensorflow_datasets
+  # cifar10 | cifar100 | svhn_cropped | nlgp | arrays (docs/extending.md)
+  d.name = 'cifar10'
+  # tfds data_dir; '': $TFDS_DATA_DIR or ~/tensorflow_datasets. For arrays: a
+  # .npz file, or a folder that has a folder of images for each class.
+  d.dir = ''
   d.validation = 5000  # training images held out, stratified by class
   d.limit = 0  # training images used after the hold-out; 0: all of them
   # Seed of one permutation that scrambles the pixels of every image, as uint8;

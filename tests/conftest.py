@@ -11,6 +11,9 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_COMPILATION_CACHE_DIR'] = f'{os.environ["XDG_CACHE_HOME"]}/xla'
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+# Compiling takes most of the time. Files whose subject is arithmetic, down to
+# its last bit, compile as users do: they ask for the fixture `optimised`.
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 
 # Importing TensorFlow takes seconds, here and in every process of a test: those
 # that are about it ask for the fixture `tensorflow`.
@@ -34,6 +37,14 @@ def compiled():
   """Compiled programs of other files only take memory."""
   yield
   jax.clear_caches()
+
+
+@pytest.fixture(scope='module')
+def optimised():
+  """Compiles what a file runs in this process with all of XLA's passes."""
+  jax.config.update('jax_disable_most_optimizations', False)
+  yield
+  jax.config.update('jax_disable_most_optimizations', True)
 
 
 @pytest.fixture(scope='module')

@@ -26,10 +26,12 @@ ROOMS = {
   'models': 'conv',
   'runs': 'host_tensorflow models',
   'mdl': 'data models runs',
+  'export': 'conv data models runs',
   'train': 'augment data jax_settings lasso locality models runs',
   'command': 'jax_settings',
   'report': 'command data locality models runs',
   'figures': 'command report',
+  'predict': 'command export',
   '__init__': 'conv lasso',
 }
 

@@ -20,6 +20,8 @@ from sklearn import linear_model
 
 from lconv_jax import add_l1, beta_lasso, kernel_mask, lasso, threshold
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 F32 = np.float32
 JITS = ['jit', 'eager']
 # XLA may contract p + η · g into a fused multiply-add, which rounds only once.

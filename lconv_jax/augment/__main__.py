@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   parser.add_argument(
     '--data', choices=data.NAMES, default='cifar10',
-    help='nlgp is drawn on the spot, others are downloaded on first use',
+    help='nlgp is drawn on the spot, arrays are in --dir, and others are '
+    'downloaded on first use',
   )  # fmt: skip
   parser.add_argument('--dir', default='', help='as --config.data.dir')
   parser.add_argument(

@@ -1,8 +1,9 @@
 """Locally connected layer: a convolution without weight sharing.
 
 `local_conv` is the function, `LocalConv` the Linen module that can replace
-`flax.linen.ConvLocal`. Both have channels last; a chain of such layers avoids
-transposes if it uses `lconv_jax.conv.batch_minor` instead.
+`flax.linen.ConvLocal`; `lconv_jax.conv.nnx` has the same layer for `flax.nnx`.
+All take images of one, two or three dimensions with channels last; a chain of
+such layers avoids transposes if it uses `lconv_jax.conv.batch_minor` instead.
 
   >>> import jax, jax.numpy as jnp
   >>> x = jnp.ones((8, 32, 32, 3))
@@ -48,10 +49,10 @@ def local_conv(
     (dy,) = jax.vjp(lambda ct: vjp(ct)[0], jnp.zeros_like(y))[1](v)
 
   Args:
-    x: [B, H, W, Cin] or [B, W, Cin], float32, bfloat16 or float16: the dtype
-      of the products.
-    kernel: [Ho, Wo, Kh, Kw, Cin, Cout] or [Wo, Kw, Cin, Cout], rounded to x's
-      dtype.
+    x: [B, H, W, Cin], [B, W, Cin] or [B, D, H, W, Cin], float32, bfloat16 or
+      float16: the dtype of the products.
+    kernel: [Ho, Wo, Kh, Kw, Cin, Cout], and for other images as many positions
+      and sizes as they have dimensions, rounded to x's dtype.
     strides: pixels, a number or one for each spatial dimension.
     padding: 'SAME', 'VALID', 'SAME_LOWER', a number of zeros around the image,
       or a number or (before, after) for each spatial dimension.

@@ -1,8 +1,8 @@
 """Data sets as uint8 arrays, split into training, validation and test images.
 
-`load` reads a data set that tensorflow-datasets has prepared, or draws one
-(`nlgp`), and holds out the validation images. Decoded arrays are kept in
-`cache`, so that a later start needs neither tensorflow-datasets nor a decoder.
+`load` reads a data set that tensorflow-datasets has prepared, or one's own
+(`arrays`), or draws one (`nlgp`), and holds out the validation images. Decoded
+arrays are kept in `cache`, so that a later start needs no decoder.
 Everything that crosses the border of this room is a NumPy array.
 """
 

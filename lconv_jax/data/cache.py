@@ -19,14 +19,22 @@ def cache_dir() -> pathlib.Path:
   return pathlib.Path(base).expanduser() / 'lconv_jax'
 
 
-def fingerprint(folder: pathlib.Path) -> str:
-  """Returns 16 hex digits that change when a file in `folder` does.
+def fingerprint(path: pathlib.Path, pattern: str = '*') -> str:
+  """Returns 16 hex digits that change when a file does.
 
   It depends on names, sizes and modification times alone, so that a start does
   not have to read the files.
+
+  Args:
+    path: a file, or a folder with files.
+    pattern: of the files in a folder that count, as in `Path.glob`.
   """
-  files = sorted(p for p in folder.iterdir() if p.is_file())
-  stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+  files = sorted(path.glob(pattern)) if path.is_dir() else [path]
+  stats = [
+    (f.relative_to(path).as_posix(), f.stat().st_size, f.stat().st_mtime_ns)
+    for f in files
+    if f.is_file()
+  ]
   return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
 

@@ -11,11 +11,11 @@ import ml_collections
 import numpy as np
 
 from lconv_jax import errors
-from lconv_jax.data import cache, nlgp, pixels, prepared
+from lconv_jax.data import arrays, cache, nlgp, pixels, prepared
 
 _CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10}
-NAMES = (*_CLASSES, 'nlgp')
-_VALIDATION_SEED, _LIMIT_SEED = 0, 1
+NAMES = (*_CLASSES, 'nlgp', 'arrays')
+_VALIDATION_SEED, _LIMIT_SEED, _TEST_SEED = 0, 1, 2
 # Shapes that are known beforehand, so that another data set is noticed.
 _SHAPES = dict.fromkeys(('cifar10', 'cifar100', 'svhn_cropped'), (32, 32, 3))
 # Images that continue at the opposite border, as if on a torus.
@@ -37,20 +37,24 @@ class Dataset(NamedTuple):
   train: Split
   validation: Split  # held out of the original training images
   test: Split
-  mean: np.ndarray  # float32 [C], of the pixels of `train` in [0, 1]
-  std: np.ndarray  # float32 [C], of the same pixels
+  # By which pixels in [0, 1] are normalised, float32 [C]: moments of those of
+  # `train`; 0 and 1 where `data.normalise` is off.
+  mean: np.ndarray
+  std: np.ndarray
   # Where each pixel was before `data.permute` and `data.layout` moved it; None:
   # where it is.
   origin: pixels.Order | None = None
+  class_names: tuple[str, ...] = ()  # () if the data set has none
 
 
 def load(data: ml_collections.ConfigDict) -> Dataset:
   """Loads, downloads or draws a data set and splits it.
 
   CIFAR-10, CIFAR-100 and SVHN are read from files of tensorflow-datasets, in
-  either of its formats, and the decoded arrays are kept in `cache.cache_dir()`.
-  SVHN's `extra` images are not used, but tfds downloads them with the rest. The
-  images of `nlgp` are drawn again in each call.
+  either of its formats, and `arrays` from a file or folder of one's own; the
+  decoded arrays are kept in `cache.cache_dir()`. SVHN's `extra` images are not
+  used, but tfds downloads them with the rest. The images of `nlgp` are drawn
+  again in each call.
 
   Args:
     data: the field `data` of `configs/base.py`.
@@ -66,11 +70,14 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
   if data.name not in NAMES:
     raise errors.unknown('data.name', data.name, NAMES)
   if data.name == 'nlgp':
-    num_classes = len(data.nlgp.xi)
     train, test = _draw(data.nlgp)
+    num_classes, class_names = len(data.nlgp.xi), ()
   else:
-    num_classes = _CLASSES[data.name]
-    train, test = read(data.name, data.dir)
+    train, test, class_names = read(data.name, data.dir)
+    largest = max(train.labels.max(), test.labels.max())
+    num_classes = (
+      _CLASSES.get(data.name) or len(class_names) or int(largest) + 1
+    )
 
   origin = pixels.origin(data, train.images.shape[1:])
   if origin is not None:
@@ -81,34 +88,47 @@ def load(data: ml_collections.ConfigDict) -> Dataset:
   train, validation = _hold_out(train, data.validation)
   train = _limit(train, data.limit)
   mean, std = moments(train.images)
+  if not data.normalise:
+    mean, std = np.zeros_like(mean), np.ones_like(std)
   return Dataset(
-    data.name, num_classes, train, validation, test, mean, std, origin
-  )
+    data.name, num_classes, train, validation, test, mean, std, origin,
+    class_names,
+  )  # fmt: skip
 
 
-def read(name: str, data_dir: str) -> tuple[Split, Split]:
-  """Returns the training and the test images of tfds's copy of a data set.
+def read(name: str, data_dir: str) -> tuple[Split, Split, tuple[str, ...]]:
+  """Returns training images, test images and names of classes, if any.
 
   Args:
-    name: `cifar10`, `cifar100` or `svhn_cropped`.
-    data_dir: the field `data.dir` of `configs/base.py`.
+    name: one of `NAMES`, but not `nlgp`.
+    data_dir: the field `data.dir` of `configs/base.py`. If it is a folder
+      without test images, a tenth of each class become test images.
 
   Raises:
-    UsageError: the data set is not prepared and cannot be downloaded.
+    UsageError: the data set is not prepared and cannot be downloaded, or is not
+      what `arrays.read` can read.
   """
-  folder = prepared.locate(name, data_dir)
-  arrays = cache.cached(
-    f'{name}-{cache.fingerprint(folder)}',
-    prepared.ARRAYS,
-    lambda: prepared.read(folder),
-  )
+  if name == 'arrays':
+    path = arrays.locate(data_dir)
+    key = cache.fingerprint(path, '**/*')
+    names, build = arrays.NAMES, lambda: arrays.read(path)
+  else:
+    path = prepared.locate(name, data_dir)
+    key = cache.fingerprint(path)
+    names, build = prepared.ARRAYS, lambda: prepared.read(path)
+  found = cache.cached(f'{name}-{key}', names, build)
   train, test = (
-    Split(arrays[f'{part}_images'], arrays[f'{part}_labels'])
+    Split(found[f'{part}_images'], found[f'{part}_labels'])
     for part in ('train', 'test')
   )
-  for split in (train, test):
-    _check(name, split, folder)
-  return train, test
+  if name != 'arrays':
+    for split in (train, test):
+      _check(name, split, path)
+    return train, test, prepared.class_names(path)
+  if not len(test.labels):
+    num = max(1, len(train.labels) // 10)
+    train, test = _divided(train, num, _TEST_SEED)
+  return train, test, tuple(found['class_names'].tolist())
 
 
 def _check(name: str, split: Split, folder: pathlib.Path) -> None:
@@ -211,9 +231,14 @@ def _hold_out(train: Split, num: int) -> tuple[Split, Split]:
       f'data.validation={num} must lie in 0 ... {total - 1}: there are {total} '
       'training images.'
     )
-  held = stratified(train.labels, num, _VALIDATION_SEED)
-  rest = np.delete(np.arange(total), held)
-  return _take(train, rest), _take(train, held)
+  return _divided(train, num, _VALIDATION_SEED)
+
+
+def _divided(split: Split, num: int, seed: int) -> tuple[Split, Split]:
+  """Returns the rest of a split, and `num` of its images."""
+  held = stratified(split.labels, num, seed)
+  rest = np.delete(np.arange(len(split.labels)), held)
+  return _take(split, rest), _take(split, held)
 
 
 def _limit(train: Split, num: int) -> Split:

@@ -124,6 +124,18 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
   return arrays
 
 
+def class_names(folder: pathlib.Path) -> tuple[str, ...]:
+  """Returns the names of a prepared data set's classes, () if it has none.
+
+  Args:
+    folder: what `locate` returned.
+  """
+  path = folder / 'label.labels.txt'
+  if not path.is_file():
+    return ()
+  return tuple(path.read_text(encoding='utf-8').splitlines())
+
+
 def _decode_random_access(
   builder: Any, split: str
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -29,16 +29,12 @@ def from_run(
     UsageError: the net cannot be read, or the data set is missing.
   """
   run = runs.read(path)
-  of_data = run.config.data
   if data_dir:
-    of_data.dir = data_dir
-  dataset = data.load(of_data)
+    run.config.data.dir = data_dir
+  dataset = data.load(run.config.data)
   shape = dataset.train.images.shape[1:]
   net, variables = runs.load_net(run, shape, dataset.num_classes)
-  mean, std = dataset.mean, dataset.std
-  if not of_data.normalise:
-    mean, std = np.zeros_like(mean), np.ones_like(std)
-  folded = fold.fold(net, **variables, mean=mean, std=std)
+  folded = fold.fold(net, **variables, mean=dataset.mean, std=dataset.std)
   return Classifier(net), folded, dataset
 
 

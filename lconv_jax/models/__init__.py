@@ -3,10 +3,11 @@
 `build` makes the net that a config asks for, `describe` says what it consists
 of, and `as_functions` turns a module into pure functions. `embed` maps a
 trained net to a larger one, `fold` takes batch norm into its weights, `match`
-and `fitting` compare variables with what a net needs.
+and `fitting` compare variables with what a net needs. `graph` says what happens
+between its layers.
 """
 
-from lconv_jax.models import embed, fold
+from lconv_jax.models import embed, fold, graph
 from lconv_jax.models.description import KINDS, Description, Layer, describe
 from lconv_jax.models.families import CONNECTIVITIES, FAMILIES, Family, Stage
 from lconv_jax.models.functions import (
@@ -40,6 +41,7 @@ __all__ = [
   'embed',
   'fitting',
   'fold',
+  'graph',
   'kernels',
   'match',
 ]

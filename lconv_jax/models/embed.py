@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from lconv_jax import errors
 from lconv_jax.conv import windows
@@ -75,27 +75,49 @@ def dense(
   Returns:
     [H · W · Cin, Ho · Wo · Cout], zero outside of the windows.
   """
+  inputs, outputs, values = entries(kernel, w, spatial)
+  shape = math.prod(spatial) * kernel.shape[-1], w.count * kernel.shape[-4]
+  out = np.zeros(shape, kernel.dtype)
+  out[inputs, outputs] = values
+  return out
+
+
+def entries(
+  kernel: Shaped[np.ndarray, '*positions o kh kw i'],
+  w: windows.Window,
+  spatial: tuple[int, ...],
+) -> tuple[
+  Int[np.ndarray, ' n'], Int[np.ndarray, ' n'], Shaped[np.ndarray, ' n']
+]:
+  """Returns the entries of `dense`'s kernel that lie inside of the windows.
+
+  Args:
+    kernel: as in `dense`.
+    w: as in `dense`.
+    spatial: as in `dense`.
+
+  Returns:
+    The input, the output and the value of each entry.
+  """
   kernel = np.broadcast_to(kernel, (*w.positions, *kernel.shape[-4:]))
   cout, cin = kernel.shape[2], kernel.shape[-1]
-  out = np.zeros((*spatial, cin, *w.positions, cout), kernel.dtype)
-  for offset in np.ndindex(*w.size):
-    # The pixel that each position sees at this place of its window, and which
-    # of these pixels lie in the image.
-    at = [
-      np.arange(count) * stride + o - before
-      for count, stride, o, (before, _) in zip(
-        w.positions, w.strides, offset, w.padding, strict=True
-      )
-    ]
-    inside = [
-      np.flatnonzero((0 <= a) & (a < n))
-      for a, n in zip(at, spatial, strict=True)
-    ]
-    (h, y), (v, x) = ((a[i], i) for a, i in zip(at, inside, strict=True))
-    h, y, v, x = h[:, None], y[:, None], v[None], x[None]
-    # Indexed axes come first: [y, x, cin, cout].
-    out[h, v, :, y, x] = np.swapaxes(kernel[y, x, :, *offset], -1, -2)
-  return out.reshape(-1, np.prod(w.positions) * cout)
+  # The row, or the column, of the image that each position sees at each place
+  # of its window, which may lie outside of the image.
+  rows, columns = (
+    np.arange(count)[:, None] * stride + np.arange(size) - before
+    for count, stride, size, (before, _) in zip(
+      w.positions, w.strides, w.size, w.padding, strict=True
+    )
+  )
+  height, width = spatial
+  rows, columns = rows[:, None, :, None], columns[None, :, None, :]
+  inside = (0 <= rows) & (rows < height) & (0 <= columns) & (columns < width)
+  pixels = (rows * width + columns)[:, :, None, ..., None]
+  inputs = pixels * cin + np.arange(cin)
+  outputs = np.arange(w.count * cout).reshape(*w.positions, cout, 1, 1, 1)
+  which = np.broadcast_to(inside[:, :, None, ..., None], kernel.shape)
+  inputs, outputs = np.broadcast_arrays(inputs, outputs)
+  return inputs[which], outputs[which], kernel[which]
 
 
 def _check(source: Description, target: Description) -> None:

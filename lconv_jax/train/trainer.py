@@ -73,12 +73,11 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
   )
   parts = {s: getattr(dataset, s) for s in ('train', 'validation', 'test')}
   ends = np.cumsum([len(part.labels) for part in parts.values()]).tolist()
-  normalise = config.data.normalise
   arrays = program.Data(
     np.concatenate([part.images for part in parts.values()]),
     np.concatenate([part.labels for part in parts.values()]),
-    dataset.mean if normalise else np.zeros_like(dataset.mean),
-    dataset.std if normalise else np.ones_like(dataset.std),
+    dataset.mean,
+    dataset.std,
   )
   return Setup(
     built,

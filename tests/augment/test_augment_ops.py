@@ -16,6 +16,8 @@ from lconv_jax import augment, errors
 from lconv_jax.augment import affine, apply, ops, policy
 from tests import pictures
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 COUNT = 20_000
 BATCH = 4_000
 POLICIES = [policy.load(name) for name in policy.NAMES]

@@ -13,6 +13,8 @@ from lconv_jax import augment, errors
 from lconv_jax.augment import policy, standard
 from tests.pictures import images
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 MEAN, STD = np.float32([0.4, 0.5, 0.6]), np.float32([0.2, 0.25, 0.3])
 CIFAR10 = policy.load('fa_reduced_cifar10')
 WHOLE = augment.Pipeline(CIFAR10, padding=4, flip=True, cutout=16)

@@ -12,6 +12,8 @@ from lconv_jax.augment.apply import BRANCHES, Settings
 from lconv_jax.augment.pipeline import apply_policy
 from tests.pictures import count_differing, images
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 RGB = (32, 32, 3)
 
 

@@ -13,6 +13,8 @@ from jax import lax
 from lconv_jax.conv import batch_minor, windows
 from tests import jaxprs
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 METHODS = batch_minor.METHODS
 
 

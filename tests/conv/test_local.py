@@ -11,6 +11,8 @@ from jax import lax
 import lconv_jax
 from lconv_jax.conv import local
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 
 def layer(features, kernel_size, strides, padding, **fields):
   return {
@@ -28,6 +30,7 @@ CASES = [
   ((3, 4, 6, 1), layer(3, (2, 3), (1, 2), ((1, 0), (0, 2)))),
   ((1, 7, 2), layer(3, (4,), (3,), 2, use_bias=False)),
   ((2, 5, 2), layer(1, (2,), (1,), 'VALID')),
+  ((2, 3, 4, 5, 2), layer(2, (2, 3, 2), (1, 2, 1), 'SAME')),
 ]
 
 

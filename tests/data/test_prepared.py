@@ -22,7 +22,7 @@ TENSORFLOW = ('tensorflow', 'clu')
 READ = """
 from lconv_jax import data, errors
 try:
-  train, test = data.read({name!r}, {folder!r})
+  train, test, _ = data.read({name!r}, {folder!r})
   print(*train.labels, *test.labels, test.images.sum())
 except errors.UsageError as e:
   print(e)

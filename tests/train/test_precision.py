@@ -9,6 +9,8 @@ from lconv_jax.conv import matmul
 from lconv_jax.train import precision
 from tests import jaxprs
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 sizes = st.integers(1, 17)
 
 

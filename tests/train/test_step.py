@@ -12,6 +12,8 @@ from lconv_jax.train import optim, parallel, precision
 from lconv_jax.train import step as program
 from tests import jaxprs
 
+pytestmark = pytest.mark.usefixtures('optimised')
+
 CLASSES = 4
 TRAIN, TOTAL = 40, 63  # training images, images
 SHAPE = (4, 4, 3)
