@@ -19,6 +19,7 @@ from configs import base, grids
 from lconv_jax import errors
 
 _FILE = 'grid.json'
+_SEEDS = 2**32  # as `train.check` has it, which imports JAX
 
 
 class Sweep(NamedTuple):
@@ -60,6 +61,10 @@ def expand(
     raise ValueError(
       f'The seed is set more than once; leave out --config.seed, or --seeds '
       f'where {grid} sets it.'
+    )
+  if wrong := [seed for seed in seeds if not 0 <= seed < _SEEDS]:
+    raise ValueError(
+      f'The seed {wrong[0]} must be at least 0 and less than {_SEEDS}.'
     )
   fields = _flat(built)
   for i, point in enumerate(points):

@@ -46,6 +46,15 @@ class Dataset(NamedTuple):
   origin: pixels.Order | None = None
   class_names: tuple[str, ...] = ()  # () if the data set has none
 
+  @property
+  def splits(self) -> dict[str, Split]:
+    """The three parts by their names."""
+    return {
+      'train': self.train,
+      'validation': self.validation,
+      'test': self.test,
+    }
+
 
 def load(data: ml_collections.ConfigDict) -> Dataset:
   """Loads, downloads or draws a data set and splits it.

@@ -26,12 +26,14 @@ def from_run(
     data_dir: where the data set is now; '': where it was in training.
 
   Raises:
-    UsageError: the net cannot be read, or the data set is missing.
+    UsageError: the net cannot be read, or the data set is missing or another
+      one than in training.
   """
   run = runs.read(path)
   if data_dir:
     run.config.data.dir = data_dir
   dataset = data.load(run.config.data)
+  runs.inputs.check(run.path, runs.inputs.of(dataset.splits))
   shape = dataset.train.images.shape[1:]
   net, variables = runs.load_net(run, shape, dataset.num_classes)
   folded = fold.fold(net, **variables, mean=dataset.mean, std=dataset.std)

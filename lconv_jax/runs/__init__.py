@@ -6,13 +6,14 @@ may train one run: `Folder` lets only the first one read and write, and `hosts`
 lets them agree.
 """
 
-from lconv_jax.runs import checkpoint, hosts, metrics
+from lconv_jax.runs import checkpoint, hosts, inputs, metrics
 from lconv_jax.runs.checkpoint import Checkpoint
+from lconv_jax.runs.compare import FREE
 from lconv_jax.runs.environment import environment
 from lconv_jax.runs.files import read_json, write_json
 from lconv_jax.runs.folder import (
   ERROR,
-  FREE,
+  SAVE_SECONDS,
   Event,
   FirstLayer,
   Folder,
@@ -25,6 +26,7 @@ from lconv_jax.runs.record import Record, done, read
 __all__ = [
   'ERROR',
   'FREE',
+  'SAVE_SECONDS',
   'Checkpoint',
   'Event',
   'FirstLayer',
@@ -37,6 +39,7 @@ __all__ = [
   'environment',
   'hosts',
   'in_use',
+  'inputs',
   'load_net',
   'metrics',
   'read',

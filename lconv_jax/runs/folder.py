@@ -2,18 +2,25 @@
 
 import contextlib
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
-from flax import traverse_util
 from jaxtyping import PyTree
 
 from lconv_jax import errors, models
-from lconv_jax.runs import checkpoint, hosts, interrupt, lock, metrics, record
+from lconv_jax.runs import (
+  checkpoint,
+  compare,
+  hosts,
+  inputs,
+  interrupt,
+  lock,
+  metrics,
+  record,
+)
 from lconv_jax.runs.environment import environment
 from lconv_jax.runs.files import read_json, write_json
 from lconv_jax.runs.record import done
@@ -21,28 +28,9 @@ from lconv_jax.runs.record import done
 LOCK = '.lock'
 _SOURCE = 'init_from.json'
 ERROR = 'error.txt'  # says why a run stopped before its end
-# Fields that may change when a run is continued: its results do not.
-FREE = (
-  'data.dir',
-  'train.checkpoint_every_epochs',
-  'train.log_locality',
-  'train.profile',
-)
-# Fields that may also change when the run is only evaluated.
-FREE_IN_EVALUATION = (
-  'train.',
-  'precision',
-  'seed',
-  'data.augment',
-  'data.policy',
-  'data.crop',
-  'data.flip',
-  'data.cutout',
-  'optim.lr',
-  'optim.weight_decay',
-  'optim.beta',
-  'optim.l1_',
-)
+# How much work a power cut may cost, and so the age of the first checkpoint.
+SAVE_SECONDS = 600.0
+_NOT_IN_PATHS = '[]\\'  # orbax writes there and cannot read back
 
 
 class FirstLayer(NamedTuple):
@@ -90,6 +78,10 @@ class Folder:
     self.config = config
     self.best_row: dict[str, Any] = {}  # metrics of the best net so far
     self.error: Exception | None = None  # why the run does not go on
+    # What trains side by side with it, for the checkpoints; {}: nothing.
+    self.group: dict[str, Any] = {}
+    self._rows: list[dict[str, Any]] | None = None  # of the checkpoint
+    self._damaged: set[int] = set()  # steps
     self._callbacks = callbacks
     self._files: contextlib.ExitStack | None = None  # while it is open
     self._checkpoints: checkpoint.Checkpoints | None = None
@@ -137,6 +129,12 @@ class Folder:
         f'config.train.epochs=0 evaluates a run, but {self.path} holds no '
         'checkpoint.'
       )
+    if wrong := set(_NOT_IN_PATHS) & set(str(self.path)):
+      raise errors.UsageError(
+        f'--workdir={self.path} contains {" ".join(sorted(wrong))}, and '
+        'checkpoints there could not be read back; choose another.'
+      )
+    self.best_row, self._rows = {}, None
     try:
       self.path.mkdir(parents=True, exist_ok=True)
       self._files.enter_context(lock.locked(self.path / LOCK))
@@ -165,20 +163,18 @@ class Folder:
         f'{self.path} holds a run whose config.json is missing or damaged; put '
         'it back, or choose another --workdir.'
       )
-    new = json.loads(json.dumps(self.config.to_dict()))
-    before, now = (traverse_util.flatten_dict(c, sep='.') for c in (old, new))
-    free = FREE if self.config.train.epochs else (*FREE, *FREE_IN_EVALUATION)
-    before = {**record.YOUNGER, **before}
-    differ = [
-      f'{k}={before[k]!r}, now {now.get(k)!r}'
-      for k in sorted(before)
-      if before[k] != now.get(k) and not k.startswith(('environment.', *free))
-    ]
-    if differ:
+    if differ := compare.differences(old, self.config.to_dict(), self._free):
       raise errors.UsageError(
-        f'{self.path} holds a run of another config ({"; ".join(differ)}): '
-        'choose another --workdir, or repeat its settings to continue it.'
+        f'{self.path} holds a run of another config ({differ}): choose another '
+        '--workdir, or repeat its settings to continue it.'
       )
+
+  @property
+  def _free(self) -> tuple[str, ...]:
+    """Fields that need not agree with the folder's."""
+    if self.config.train.epochs:
+      return compare.FREE
+    return compare.FREE_IN_EVALUATION
 
   @hosts.in_first
   def done(self) -> dict[str, Any] | None:
@@ -192,36 +188,99 @@ class Folder:
       self._compare()
     return found
 
-  def restore(
-    self, shapes: Callable[[], tuple[PyTree, PyTree]]
-  ) -> checkpoint.Checkpoint | None:
-    """Returns the newest checkpoint that can be read; None if there are none.
+  @hosts.in_first
+  def check_inputs(self, found: dict[str, str]) -> None:
+    """Notes with what data the run begins, or compares them.
 
     Args:
-      shapes: returns shapes and dtypes of the state and the best net, if asked.
+      found: from `inputs.of`.
 
     Raises:
-      UsageError: the checkpoint belongs to another architecture, or there are
-        checkpoints, but none can be read.
+      UsageError: the run began with other inputs.
     """
-    self.best_row = {}
-    if not hosts.in_first(checkpoint.exists)(self.path):
-      return None
-    like = shapes()
+    path = self.path / inputs.FILE
+    if _begun(self.path) and path.exists():
+      inputs.check(self.path, found)
+    elif self.config.train.epochs:
+      write_json(path, found)
+
+  @hosts.in_first
+  def steps(self) -> list[int]:
+    """Returns the steps of checkpoints from which the run can continue.
+
+    There are none before the first checkpoint.
+
+    Raises:
+      UsageError: all checkpoints are damaged or lost.
+    """
+    found = checkpoint.steps(self.path)
+    good = [step for step in found if step not in self._damaged]
+    if found and not good:
+      raise checkpoint.none_can_be_read(self.path)
+    if not found:
+      self._refuse_to_start_again()
+    return good
+
+  def _refuse_to_start_again(self) -> None:
+    """Raises a UsageError if the metrics show that a checkpoint was saved."""
+    rows = metrics.read(self.path)
+    began = read_json(self.path / 'config.json') or {}
+    every = max(
+      c.get('train', {}).get('checkpoint_every_epochs', 0)
+      for c in (began, self.config.to_dict())
+    )
+    # The row of an epoch is older than its checkpoint.
+    late = [row for row in rows if row.get('epoch', 0) > every]
+    slow = [row for row in rows if row.get('seconds', 0) > SAVE_SECONDS]
+    if late or slow[1:]:
+      raise errors.UsageError(
+        f'{self.path} holds no checkpoint, but its {metrics.FILE} goes to step '
+        f'{rows[-1]["step"]}, before which one was saved; put '
+        f'{checkpoint.FOLDER}/ back, or delete {metrics.FILE} to start again.'
+      )
+
+  def restore(
+    self, shapes: Callable[[], tuple[PyTree, PyTree]], step: int
+  ) -> checkpoint.Checkpoint | None:
+    """Returns the checkpoint of a step; None, and a warning, if it is damaged.
+
+    Args:
+      shapes: returns shapes and dtypes of the state and the best net.
+      step: one of `steps`.
+
+    Raises:
+      UsageError: the checkpoint belongs to another run, or cannot be read for a
+        reason that may pass.
+    """
+    like, found = shapes(), None
 
     def read() -> tuple[PyTree, PyTree]:
-      *trees, self.best_row = self._opened().restore(*like)
-      return tuple(trees)
+      nonlocal found
+      found = self._opened().restore(*like, step)
+      if not found:
+        return like if hosts.alone() else hosts.zeros(like)
+      where = self.path / checkpoint.FOLDER / str(step)
+      config = self.config.to_dict()
+      checkpoint.check_config(where, found.config, config, self._free)
+      self.group, self._rows = found.group, found.rows
+      return found.state, found.best
 
     trees = hosts.arrays_in_first(read, like)
-    self.best_row = hosts.in_first(lambda: self.best_row)()
+    self.best_row = hosts.in_first(lambda: found and found.best_row)()
+    if self.best_row is None:
+      return None
     return checkpoint.Checkpoint(*trees, self.best_row)
 
   @hosts.in_first
   def begin(self, step: int) -> None:
-    """Opens the metrics of a run that continues from `step`."""
-    self._writer = metrics.Writer(self.path, step)
+    """Opens the metrics of a run that continues from `step`.
+
+    Later checkpoints are removed; damaged ones are moved away.
+    """
+    self._writer = metrics.Writer(self.path, step, self._rows)
     self._files.callback(self._writer.close)
+    if checkpoint.exists(self.path):
+      self._opened().begin(step)
 
   @hosts.in_first
   def write(
@@ -254,14 +313,19 @@ class Folder:
     """Saves a checkpoint, unless that step is saved already.
 
     Raises:
-      UsageError: it cannot be written, as on a full disk.
+      UsageError: it cannot be written, as on a full disk, or the first
+        checkpoint cannot be read back.
     """
-    content = checkpoint.Checkpoint(state, best, self.best_row)
+    self._writer.sync()
+    config = self.config.to_dict()
+    content = checkpoint.Checkpoint(
+      state, best, self.best_row, self.rows, config, self.group
+    )
     self._opened().save(step, content)
 
   def _opened(self) -> checkpoint.Checkpoints:
     if not self._checkpoints:
-      self._checkpoints = checkpoint.Checkpoints(self.path)
+      self._checkpoints = checkpoint.Checkpoints(self.path, self._damaged)
       self._files.callback(self._checkpoints.close)
     return self._checkpoints
 

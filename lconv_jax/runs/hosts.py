@@ -175,10 +175,15 @@ def arrays_in_first(fn: Callable[[], PyTree], like: PyTree) -> PyTree:
     if is_first():
       arrays = fn()
     else:
-      arrays = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+      arrays = zeros(like)
   if alone():
     return arrays
   return multihost_utils.broadcast_one_to_all(arrays)
+
+
+def zeros(like: PyTree) -> PyTree:
+  """Returns arrays of zeros with the shapes and dtypes of `like`."""
+  return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
 
 
 def gather(values: Sequence[int]) -> np.ndarray:

@@ -28,7 +28,7 @@ def load_net(
     UsageError: there is no checkpoint that can be read, or it is not of the
       net that the run's config describes.
   """
-  variables = checkpoint.load_net(run.path, which)
+  variables = checkpoint.load_net(run.path, which, run.config.to_dict())
   if num_classes is None:
     last = models.describe(run.config.model, image_shape, 1).layers[-1].name
     kernels = models.kernels(variables['params'])

@@ -17,16 +17,19 @@ from lconv_jax.train.trainer import Trainer, means
 _SHOWN = 10  # times in a run weights are shown as histograms
 
 
+Lanes = Sequence[runs.Folder | None]  # None: an idle lane, which no run uses
+
+
 def train(
-  folders: Sequence[runs.Folder], trainer: Trainer, where: pathlib.Path
+  folders: Lanes, trainer: Trainer, where: pathlib.Path
 ) -> signal.Signals | None:
   """Trains runs to their end; each run that gets there has a done.json.
 
   A run whose loss is not finite gets an `error`, and the others go on.
 
   Args:
-    folders: folders of the runs, whose configs differ only in the fields of
-      `optim.Hyper`.
+    folders: the folder of each lane. The configs of runs differ only in the
+      fields of `optim.Hyper`.
     trainer: the runs' trainer, at the step where they begin.
     where: the folder to name in messages about all runs.
 
@@ -37,12 +40,12 @@ def train(
     UsageError: something that the user can mend.
     Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the states are saved.
   """
-  t = folders[0].config.train
+  t = _any(folders).config.train
   per_epoch = trainer.setup.program.steps_per_epoch
   now, total, to_trace = trainer.step, t.epochs * per_epoch, t.profile
-  for folder in folders:
+  for folder in filter(None, folders):
     folder.begin(now)
-  rows = folders[0].rows
+  rows = _any(folders).rows
   clock = progress.Clock(rows[-1]['seconds'] if rows else 0.0)
   display = progress.Display()
   shown = now * _SHOWN // total if total else 0
@@ -86,7 +89,7 @@ def train(
       epochs, at_end = now // per_epoch, now == epoch_end
       if at_end and (now == total or epochs % t.eval_every_epochs == 0):
         _evaluate(folders, rows, trainer, clock.seconds())
-        if now * _SHOWN // total > shown and folders[0].shows_weights():
+        if now * _SHOWN // total > shown and _any(folders).shows_weights():
           shown = now * _SHOWN // total
           for folder, found in _alive(folders, trainer.histograms()):
             folder.write_histograms(now, found)
@@ -101,11 +104,11 @@ def train(
   return watch.received
 
 
-def _alive(
-  folders: Sequence[runs.Folder], *values: Sequence[Any]
-) -> list[tuple[Any, ...]]:
+def _alive(folders: Lanes, *values: Sequence[Any]) -> list[tuple[Any, ...]]:
   """Returns the folders whose runs go on, each with its values."""
-  return [x for x in zip(folders, *values, strict=True) if not x[0].error]
+  return [
+    x for x in zip(folders, *values, strict=True) if x[0] and not x[0].error
+  ]
 
 
 def _stop(folder: runs.Folder, row: dict[str, Any], first: int) -> None:
@@ -121,7 +124,7 @@ def _stop(folder: runs.Folder, row: dict[str, Any], first: int) -> None:
 
 
 def _evaluate(
-  folders: Sequence[runs.Folder],
+  folders: Lanes,
   rows: Sequence[dict[str, Any]],
   trainer: Trainer,
   seconds: float,
@@ -131,7 +134,7 @@ def _evaluate(
   found = trainer.evaluate(trainer.net())
   for folder, row, more in zip(folders, rows, found, strict=True):
     row |= {**more, 'seconds': seconds}
-    better.append(not folder.error and folder.is_better(row))
+    better.append(bool(folder) and not folder.error and folder.is_better(row))
     if better[-1]:
       folder.best_row = row
   trainer.keep(better)
@@ -142,7 +145,7 @@ def _evaluate(
     return runs.FirstLayer(layer, kernel, shape)
 
   kernels = [None] * len(rows)
-  if folders[0].config.train.log_locality:
+  if _any(folders).config.train.log_locality:
     kernels = trainer.first_layer(trainer.net(), locality.sample)
   image_shape = trainer.setup.net.image_shape
   periodic = _is_periodic(folders)
@@ -153,9 +156,7 @@ def _evaluate(
     folder.write(row, functools.partial(first_layer, folders.index(folder)))
 
 
-def _save(
-  folders: Sequence[runs.Folder], trainer: Trainer, clock: progress.Clock
-) -> None:
+def _save(folders: Lanes, trainer: Trainer, clock: progress.Clock) -> None:
   """Saves states and best nets so far."""
   for folder, (state, best) in _alive(folders, trainer.saved()):
     folder.save(trainer.step, state, best)
@@ -173,7 +174,7 @@ def _trace(folder: pathlib.Path) -> Iterator[None]:
   )
 
 
-def _finish(folders: Sequence[runs.Folder], trainer: Trainer) -> None:
+def _finish(folders: Lanes, trainer: Trainer) -> None:
   """Writes the final numbers of runs that have reached their end."""
   net = trainer.setup.net
   for folder, kernel in _alive(folders, trainer.first_layer(trainer.best)):
@@ -194,5 +195,10 @@ def _finish(folders: Sequence[runs.Folder], trainer: Trainer) -> None:
     folder.finish(result)
 
 
-def _is_periodic(folders: Sequence[runs.Folder]) -> bool:
-  return folders[0].config.data.name in data.PERIODIC
+def _is_periodic(folders: Lanes) -> bool:
+  return _any(folders).config.data.name in data.PERIODIC
+
+
+def _any(folders: Lanes) -> runs.Folder:
+  """Returns the first folder: all have the same in what this is asked for."""
+  return next(folder for folder in folders if folder)

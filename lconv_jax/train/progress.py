@@ -11,7 +11,6 @@ from lconv_jax import runs
 CHUNK_SECONDS = 1.0  # how long the host leaves the devices alone
 CLEAR = '\r\033[K'  # a terminal's line
 SILENCE = 60.0  # seconds without a line, where the output is not a terminal
-SAVE_SECONDS = 600.0  # how much work a power cut may cost
 
 
 class Clock:
@@ -89,8 +88,8 @@ class Clock:
     return steps * seconds / done + epochs * each
 
   def save_is_due(self) -> bool:
-    """Returns whether the last checkpoint is `SAVE_SECONDS` old or older."""
-    old = time.perf_counter() - self._saved >= SAVE_SECONDS
+    """Returns whether the last checkpoint is `runs.SAVE_SECONDS` old."""
+    old = time.perf_counter() - self._saved >= runs.SAVE_SECONDS
     return bool(runs.hosts.gather([old])[0, 0])
 
   def saved(self) -> None:

@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,14 +14,20 @@ from flax import traverse_util
 
 from lconv_jax import errors, jax_settings, runs
 from lconv_jax.data import dataset as data
-from lconv_jax.train import check, loop, optim, parallel, precision, warm_start
+from lconv_jax.train import (
+  check,
+  groups,
+  loop,
+  optim,
+  parallel,
+  precision,
+  warm_start,
+)
 from lconv_jax.train.side_by_side import DoesNotFit
 from lconv_jax.train.trainer import Setup, Trainer, setup
 
 # Numbers that are left out of the program if they are 0.
 _SWITCHES = ('optim.momentum', 'model.dropout')
-
-_Part = Sequence[runs.Folder]  # of runs that train side by side
 
 
 @jax_settings.pinned()
@@ -59,7 +65,7 @@ def train_and_evaluate(
       '--workdir to train again.'
     )
   else:
-    _train_in_turn([[folder]], folder.path)
+    _train_in_turn([groups.Part([folder])], folder.path)
     if folder.error:
       raise folder.error
     result = folder.done()
@@ -106,7 +112,7 @@ def train_all(
     )
   root = errors.local_path('--workdir', root).absolute()
   folders = {n: runs.Folder(root / n, config) for n, config in configs.items()}
-  programs, finished = {}, 0
+  programs, unfinished, finished = {}, [], 0
   for folder in folders.values():
     with folder.failing_alone():
       folder.config = config = _resolve(folder.config)
@@ -115,18 +121,22 @@ def train_all(
           'config.train.epochs=0 evaluates a single run; give its folder as '
           '--workdir, without a grid.'
         )
+      members = programs.setdefault(_program_of(config), [])
+      members.append(folder)
       if folder.done():
         finished += 1
       else:
-        programs.setdefault(_program_of(config), []).append(folder)
-  left = sum(map(len, programs.values()))
+        unfinished.append(folder)
   runs.hosts.say(
-    f'{root}: {len(folders)} runs, {finished} finished; {left} to train, '
-    f'in {len(programs)} program(s).'
+    f'{root}: {len(folders)} runs, {finished} finished; {len(unfinished)} to '
+    f'train, in {len(programs)} program(s).'
   )
-  _train_in_turn(
-    [p for members in programs.values() for p in _parts(members, at_once)], root
-  )
+  waiting = []
+  for members in programs.values():
+    size = _at_once(members[0].config, at_once, len(members))
+    rest = [folder for folder in members if folder in unfinished]
+    waiting += groups.parts(members, rest, size)
+  _train_in_turn(waiting, root)
   return {name: f.error for name, f in folders.items() if f.error}
 
 
@@ -147,22 +157,34 @@ def _resolve(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   return config
 
 
-def _prepare(config: ml_collections.ConfigDict) -> Setup:
-  """Loads the data and builds the program."""
+def _prepare(
+  config: ml_collections.ConfigDict,
+) -> tuple[Setup, dict[str, str]]:
+  """Loads the data and builds the program.
+
+  Returns:
+    The program, and the checksums of what it works on.
+  """
   runs.hosts.say(f'Loading {config.data.name} …')
   with runs.hosts.fail_together():
     dataset = data.load(config.data)
     built = setup(config, dataset)
-  splits = (dataset.train, dataset.validation, dataset.test)
-  runs.hosts.check_same('The data sets', *(a for s in splits for a in s))
-  return built
+  found = runs.inputs.of(dataset.splits, built.program.augment.policy)
+  runs.hosts.check_same(
+    'The data sets or policies', json.dumps(found, sort_keys=True).encode()
+  )
+  return built, found
 
 
 def _evaluate(folder: runs.Folder) -> dict[str, Any]:
   """Evaluates the best and the last net of a run folder."""
   with folder.open():
-    built = _prepare(folder.config)
-    trainer = Trainer(built, [folder.restore(built.shapes)])
+    built, found = _prepare(folder.config)
+    folder.check_inputs(found)
+    _, saved, _ = _restore(groups.Part([folder]), built.shapes)
+    if folder.error:
+      raise folder.error
+    trainer = Trainer(built, list(saved.values()))
     nets = {'best': trainer.best, 'last': trainer.net()}
     if not folder.best_row:
       del nets['best']  # no epoch has been evaluated yet
@@ -182,22 +204,11 @@ def _program_of(config: ml_collections.ConfigDict) -> str:
   return json.dumps(flat, sort_keys=True)
 
 
-def _parts(folders: _Part, at_once: int) -> Iterator[_Part]:
-  """Divides runs of one program into parts that train side by side.
-
-  The runs of a part are at the same step.
-  """
-  if not at_once:
-    at_once = 1 if _gains_nothing(folders[0].config) else len(folders)
-  by_step = {}
-  for folder in folders:
-    by_step.setdefault(runs.checkpoint.newest(folder.path), []).append(folder)
-  for members in by_step.values():
-    yield from _split(members, at_once)
-
-
-def _split(folders: _Part, size: int) -> list[_Part]:
-  return [folders[i : i + size] for i in range(0, len(folders), size)]
+def _at_once(
+  config: ml_collections.ConfigDict, at_once: int, count: int
+) -> int:
+  """Returns how many of `count` runs may train side by side."""
+  return at_once or (1 if _gains_nothing(config) else count)
 
 
 def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
@@ -206,7 +217,7 @@ def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
   return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
 
 
-def _train_in_turn(waiting: list[_Part], where: pathlib.Path) -> None:
+def _train_in_turn(waiting: list[groups.Part], where: pathlib.Path) -> None:
   """Trains one part after the other; the folders note what fails.
 
   Args:
@@ -231,8 +242,8 @@ def _train_in_turn(waiting: list[_Part], where: pathlib.Path) -> None:
 
 
 def _train(
-  folders: _Part, where: pathlib.Path
-) -> tuple[list[_Part], signal.Signals | None]:
+  part: groups.Part, where: pathlib.Path
+) -> tuple[list[groups.Part], signal.Signals | None]:
   """Trains runs side by side, or returns smaller parts in which they can train.
 
   Returns:
@@ -240,57 +251,88 @@ def _train(
     nothing left to interrupt.
   """
   with contextlib.ExitStack() as stack:
-    for folder in folders:
+    for folder in part.folders:
       with folder.failing_alone():
         stack.enter_context(folder.open())
-    folders = [folder for folder in folders if not folder.error]
-    if not folders:
+    part = part.alive()
+    if not part.folders:
       return [], None
-    built, by_step = _prepare(folders[0].config), {}
-    shapes = functools.cache(built.shapes)
-    for folder in folders:
+    built, found = _prepare(part.folders[0].config)
+    for folder in part.folders:
       with folder.failing_alone():
-        saved = folder.restore(shapes)
-        step = saved and int(saved.state.step)
-        by_step.setdefault(step, []).append((folder, saved))
-    if len(by_step) != 1:  # a newest checkpoint was damaged
-      return [[f for f, _ in members] for members in by_step.values()], None
-    ((step, members),) = by_step.items()
-    folders, saved = zip(*members, strict=True)
-    where = where if folders[1:] else folders[0].path
-    hypers = [optim.Hyper.from_config(folder.config) for folder in folders]
+        folder.check_inputs(found)
+    part, saved, rest = _restore(part, functools.cache(built.shapes))
+    if rest or not part.folders:
+      return rest, None
+    lanes, config = part.lanes, part.folders[0].config
+    where = where if lanes[1:] else part.folders[0].path
+    any_saved = next(iter(saved.values()), None)
     try:
-      trainer = Trainer(built, () if step is None else saved, hypers)
-      if folders[0].config.train.init_from and step is None:
-        warm_start.start(trainer, folders)
-      runs.hosts.say(_headline(folders[0].config, trainer, where))
-      return [], loop.train(folders, trainer, where)
+      trainer = Trainer(
+        built,
+        [saved.get(lane, any_saved) for lane in lanes] if saved else (),
+        part.hypers,
+      )
+      if config.train.init_from and not saved:
+        warm_start.start(trainer, part.folders)
+      runs.hosts.say(_headline(part, trainer, where))
+      part.note()
+      return [], loop.train(lanes, trainer, where)
     except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
       if not (isinstance(e, DoesNotFit) or 'RESOURCE_EXHAUSTED' in str(e)):
         raise
       why = errors.one_line(e)[:200]
-      if folders[1:]:
+      if lanes[1:]:
         print(f'{why} Half of them at a time, then.')
-        return _split(folders, -(-len(folders) // 2)), None
+        return part.halves(), None
       # Not raised: `e` would keep the memory that it tells of.
-      folders[0].fail(
+      part.folders[0].fail(
         errors.UsageError(f'It does not fit into memory ({why}).')
       )
       return [], None
 
 
-def _headline(
-  config: ml_collections.ConfigDict, trainer: Trainer, folder: pathlib.Path
-) -> str:
+def _restore(
+  part: groups.Part, shapes: Callable[[], Any]
+) -> tuple[groups.Part, dict[runs.Folder, runs.Checkpoint], list[groups.Part]]:
+  """Restores runs at the newest step of which all have a checkpoint.
+
+  Returns:
+    The part without folders where this fails; the checkpoints, none if the runs
+    begin; and the parts that take its place if it has no step in common.
+  """
+  while True:
+    steps, saved = {}, {}
+    for folder in part.folders:
+      with folder.failing_alone():
+        steps[folder.path.name] = set(folder.steps())
+    part = part.alive()
+    if part.fresh or not any(steps.values()):
+      return part, {}, []
+    common = set.intersection(*steps.values())
+    if not common:
+      return part, {}, groups.apart(part, steps)
+    for folder in part.folders:
+      with folder.failing_alone():
+        saved[folder] = folder.restore(shapes, max(common))
+    part = part.alive()
+    if all(saved[folder] for folder in part.folders):
+      return part, {f: saved[f] for f in part.folders}, []
+
+
+def _headline(part: groups.Part, trainer: Trainer, folder: pathlib.Path) -> str:
   """Returns lines that tell a person what is trained, and on what."""
+  config = part.folders[0].config
   built, device = trainer.setup, jax.devices()[0].device_kind
   sizes = {name: stop - start for name, (start, stop) in built.splits.items()}
   count, more = trainer.count, jax.process_count()
   processes = '' if more == 1 else f', {more} processes'
   side_by_side = '' if count == 1 else f', {count} runs side by side'
+  if idle := part.lanes.count(None):
+    side_by_side += f' ({idle} of these idle)'
   beginning = 'a new run'
   if trainer.step:
-    beginning = f'continues after step {trainer.step}'
+    beginning = f'continues after step {trainer.step}{_in_other_company(part)}'
   elif source := config.train.init_from:
     beginning = f'a new run, from the best net of {source}'
   return (
@@ -302,3 +344,19 @@ def _headline(
     f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
     f'{folder}: {beginning}'
   )
+
+
+def _in_other_company(part: groups.Part) -> str:
+  """Returns a sentence if runs trained side by side with others before."""
+  now = [] if not part.lanes[1:] else [f.path.name for f in part.folders]
+  for folder in part.folders:
+    if not part.group and folder.group is not None:
+      before = list(folder.group)
+      if before != now:
+        return (
+          f'; {folder.path.name} trained side by side with '
+          f'{len(before[1:])} other runs before, and not with the same ones '
+          'now: its results will differ by rounding from those of an '
+          'uninterrupted run'
+        )
+  return ''

@@ -71,7 +71,7 @@ def setup(config: ml_collections.ConfigDict, dataset: data.Dataset) -> Setup:
     num_devices=num_devices,
     sync_batch_norm=config.train.sync_batch_norm,
   )
-  parts = {s: getattr(dataset, s) for s in ('train', 'validation', 'test')}
+  parts = dataset.splits
   ends = np.cumsum([len(part.labels) for part in parts.values()]).tolist()
   arrays = program.Data(
     np.concatenate([part.images for part in parts.values()]),
@@ -125,7 +125,9 @@ class Trainer:
     self._take = parallel.pmap(lambda x, i: jnp.take(x, i, axis=-1))
     self._copy = parallel.pmap(lambda tree: jax.tree.map(jnp.copy, tree))
     if saved:
-      states, bests, _ = zip(*saved, strict=True)
+      states, bests = (
+        [getattr(c, k) for c in saved] for k in ('state', 'best')
+      )
       self.state, self.best = parallel.replicate(
         (lanes.join(states), lanes.join(bests))
       )

@@ -176,7 +176,12 @@ def test_main_says_what_is_wrong_with_a_grid(tmp_path):
     words = (config, f'--workdir={tmp_path}/root', *more)
     code, _, err = finish(start(('main.py',), *words))
     assert code == 1 and hint in err and 'Traceback' not in err
-  for seeds, hint in ((['a'], 'list such as 0,1,2'), ([], 'has no points')):
+  for seeds, hint in (
+    (['a'], 'list such as 0,1,2'),
+    ([], 'has no points'),
+    (['0', '4294967296'], 'seed 4294967296 must be'),
+    (['-1'], 'seed -1 must be at least 0'),
+  ):
     with pytest.raises(errors.UsageError, match=hint):
       together.train_grid(
         None, 'sgd', 'configs/s_fc.py', {}, seeds, tmp_path / 'root'

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from lconv_jax import errors, train
+from lconv_jax import errors, runs, train
 from lconv_jax.mdl import classifier, file, guarantee, search
 from tests import small
 
@@ -160,7 +160,7 @@ def test_bad_input_is_one_sentence(run, tmp_path, capsys):
   config = json.loads((other / 'config.json').read_text())
   config['model']['base_channels'] = 2
   (other / 'config.json').write_text(json.dumps(config))
-  assert 'of another architecture' in fails(capsys, other)
+  assert 'base_channels=1, now 2' in fails(capsys, other)
   config['model']['base_channels'] = 1
   config['data']['name'] = 'cifar10'
   (other / 'config.json').write_text(json.dumps(config))
@@ -224,6 +224,21 @@ def test_a_damaged_config_is_one_sentence(run, tmp_path, capsys):
       config[section][field] = value
     path.write_text(json.dumps(config))
     assert 'config.json is damaged' in fails(capsys, tmp_path / 'run')
+
+
+def test_other_data_than_in_training_are_noticed(run, tmp_path):
+  folder = shutil.copytree(run, tmp_path / 'run')
+  path = folder / 'config.json'
+  config = json.loads(path.read_text())
+  config['data']['nlgp']['seed'] += 1
+  path.write_text(json.dumps(config))
+  with pytest.raises(errors.UsageError, match='began with other inputs'):
+    classifier.from_run(folder)
+  (folder / runs.inputs.FILE).unlink()  # the checkpoint knows it as well
+  with pytest.raises(
+    errors.UsageError, match=r'another run .*nlgp\.seed=0, now'
+  ):
+    classifier.from_run(folder)
 
 
 def test_a_folder_that_cannot_be_written_keeps_what_it_has(run, tmp_path):

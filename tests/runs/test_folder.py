@@ -80,6 +80,58 @@ def test_a_run_has_begun_even_if_its_metrics_are_lost(left, tmp_path, config):
   refused(tmp_path, config, 'another config')
 
 
+def test_a_config_with_fields_missing_is_another_one(tmp_path, config):
+  begin(tmp_path, config)
+  path = tmp_path / 'config.json'
+  old = json.loads(path.read_text())
+  path.write_text('{}')
+  refused(tmp_path, config, r"data\.augment=missing, now 'fast.* and \d+ more")
+  del old['optim']['lr']
+  path.write_text(json.dumps(old))
+  refused(tmp_path, config, r'another config \(optim\.lr=missing, now 0\.1\)')
+
+
+def rows(folder, *fields):
+  lines = [json.dumps({'step': i, **f}) + '\n' for i, f in enumerate(fields, 1)]
+  (folder / 'metrics.jsonl').write_text(''.join(lines))
+
+
+def steps(path, config):
+  folder = runs.Folder(path, config)
+  with folder.open():
+    return folder.steps()
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_start_again(
+  tmp_path, config
+):
+  begin(tmp_path, config)
+  # Killed in its first save, and before it.
+  epochs = [{'epoch': e, 'seconds': 1.0} for e in (1, 50, 51)]
+  rows(tmp_path, *epochs[:2])
+  assert steps(tmp_path, config) == []
+  rows(tmp_path, {'epoch': 1, 'seconds': 900.0})
+  assert steps(tmp_path, config) == []
+  remedy = r'holds no checkpoint, .* step \d, .*delete metrics\.jsonl to start'
+  for late in (epochs, [{'epoch': e, 'seconds': 700.0} for e in (1, 2)]):
+    rows(tmp_path, *late)
+    with pytest.raises(errors.UsageError, match=remedy):
+      steps(tmp_path, config)
+  # Meanwhile saved more rarely than the run began.
+  rows(tmp_path, *epochs)
+  config.train.checkpoint_every_epochs = 60
+  assert steps(tmp_path, config) == []
+  config.train.checkpoint_every_epochs = 50
+  (tmp_path / 'metrics.jsonl').unlink()
+  assert steps(tmp_path, config) == []
+
+
+@pytest.mark.parametrize('name', ['a[b', 'c]', 'd\\e', 'f[0]/g'])
+def test_a_path_that_orbax_cannot_read_back_is_refused(name, tmp_path, config):
+  refused(tmp_path / name, config, 'could not be read back; choose another')
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('content', [None, '{"seed": 0'])
 def test_a_run_without_its_config_is_not_touched(content, tmp_path, config):
   begin(tmp_path, config)

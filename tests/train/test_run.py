@@ -103,8 +103,8 @@ def test_evaluations_are_as_often_as_asked_and_speed_is_in_images(
 def test_old_work_is_saved_between_epochs(
   config, tmp_path, monkeypatch, short_chunks
 ):
-  """A power cut costs `SAVE_SECONDS` at most."""
-  monkeypatch.setattr(progress, 'SAVE_SECONDS', 0.0)
+  """A power cut costs `runs.SAVE_SECONDS` at most."""
+  monkeypatch.setattr(runs, 'SAVE_SECONDS', 0.0)
 
   def kill(trainer):
     raise small.Killed

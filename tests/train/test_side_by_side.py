@@ -9,7 +9,7 @@ import pytest
 
 from lconv_jax import errors, runs, train
 from lconv_jax.data import dataset as data
-from lconv_jax.train import optim, parallel, progress, trainer
+from lconv_jax.train import groups, optim, parallel, progress, trainer
 from tests import small
 
 CHANGES = {  # what a grid varies; the last run has another seed
@@ -186,14 +186,58 @@ def test_points_that_were_saved_at_different_steps_continue(
       train.train_all(points(), tmp_path)
   assert train.train_all(points(), tmp_path) == {}
   out = capsys.readouterr().out
-  assert out.count('2 runs side by side') == 2
-  assert 'after step 20' in out and 'after step 10' in out
-  # Other sizes round otherwise, in this and in that.
+  assert out.count('4 runs side by side') == 2
+  assert 'continues after step 10' in out
   for name in points():
-    assert len(runs.metrics.read(tmp_path / name)) == 3
-    assert_close(
-      params(whole / name), params(tmp_path / name), rtol=1e-2, atol=2e-3
-    )
+    small.assert_same_run(whole / name, tmp_path / name)
+
+
+def test_points_continue_among_the_same_ones_though_these_are_finished(
+  whole, tmp_path, capsys
+):
+  root = shutil.copytree(whole, tmp_path / 'root')
+  for name in ('plain', 'seed'):
+    (root / name / 'done.json').unlink()
+    shutil.rmtree(root / name / runs.checkpoint.FOLDER / '30')
+  for name in ('plain', 'sparse'):
+    damage(root / name / runs.checkpoint.FOLDER / '30')
+  before = (root / 'sparse' / 'done.json').stat().st_mtime_ns
+  assert train.train_all(points(), root) == {}
+  out = capsys.readouterr().out
+  assert 'continues after step 20' in out
+  assert '4 runs side by side (2 of these idle)' in out
+  for name in ('plain', 'seed'):
+    small.assert_same_run(whole / name, root / name)
+  assert (root / 'sparse' / 'done.json').stat().st_mtime_ns == before
+
+
+def test_points_that_were_not_yet_saved_begin_with_those_that_were(
+  whole, tmp_path, monkeypatch, capsys
+):
+  original = runs.Folder.save
+
+  def save(self, step, *trees):
+    if self.path.name == 'dropout':
+      raise small.Killed
+    original(self, step, *trees)
+
+  with monkeypatch.context() as m:
+    m.setattr(runs.Folder, 'save', save)
+    with pytest.raises(small.Killed):
+      train.train_all(points(), tmp_path)
+  assert [runs.checkpoint.newest(tmp_path / n) for n in points()] == [
+    10, 10, -1, -1
+  ]  # fmt: skip
+  assert train.train_all(points(), tmp_path) == {}
+  assert capsys.readouterr().out.count('a new run') == 2
+  for name in points():
+    small.assert_same_run(whole / name, tmp_path / name)
+
+
+def test_runs_are_divided_by_the_steps_that_they_have_in_common():
+  steps = {'a': [10, 20], 'b': [20, 30], 'c': [], 'd': [10], 'e': [30, 40]}
+  assert groups.in_common(steps) == [['b', 'e'], ['a', 'd'], ['c']]
+  assert groups.in_common({'a': [1, 2], 'b': [1]}) == [['a', 'b']]
 
 
 def damage(folder):
@@ -208,8 +252,10 @@ def test_a_damaged_checkpoint_holds_up_nobody_else(whole, tmp_path, capsys):
   damage(root / 'plain' / runs.checkpoint.FOLDER / '30')
   assert train.train_all(points(), root) == {}
   out = capsys.readouterr().out
-  assert 'plain: continues after step 20' in out
-  assert 'sparse: continues after step 30' in out
+  assert f'{root}: continues after step 20' in out
+  assert '4 runs side by side (2 of these idle)' in out
+  for name in ('plain', 'sparse'):
+    small.assert_same_run(whole / name, root / name)
   # None left: the point fails, and the others go on.
   for name in ('plain', 'sparse'):
     (root / name / 'done.json').unlink()
@@ -228,17 +274,26 @@ def test_a_single_run_continues_a_point_and_a_grid_a_single_run(
     small.interrupt_at(monkeypatch, 10)
     with pytest.raises(runs.Interrupted):
       train.train_and_evaluate(config, tmp_path / name)
-  small.interrupt_at(monkeypatch, 20)
-  with pytest.raises(runs.Interrupted):
-    train.train_all(configs, tmp_path)
-  out = capsys.readouterr().out
-  assert '2 runs side by side' in out
-  assert f'{tmp_path}: continues after step 10' in out
-  train.train_and_evaluate(configs['plain'], tmp_path / 'plain')
-  assert 'continues after step 20' in capsys.readouterr().out
+  capsys.readouterr()
+  # Each of the two began alone, and goes on alone.
   assert train.train_all(configs, tmp_path) == {}
   out = capsys.readouterr().out
-  assert '1 finished' in out and 'continues after step 20' in out
+  assert out.count('continues after step 10') == 2
+  assert 'side by side' not in out
+  train.train_and_evaluate(configs['plain'], tmp_path / 'alone')
+  small.assert_same_run(tmp_path / 'plain', tmp_path / 'alone')
+
+
+def test_a_single_run_that_continues_a_point_says_that_it_rounds_otherwise(
+  whole, tmp_path, capsys
+):
+  folder = shutil.copytree(whole / 'plain', tmp_path / 'plain')
+  (folder / 'done.json').unlink()
+  shutil.rmtree(folder / runs.checkpoint.FOLDER / '30')
+  train.train_and_evaluate(points()['plain'], folder)
+  out = capsys.readouterr().out
+  assert 'step 20; plain trained side by side with 3 other runs before' in out
+  assert_close(params(whole / 'plain'), params(folder), rtol=1e-2, atol=2e-3)
 
 
 def test_a_point_that_turns_nan_stops_alone(whole, tmp_path, capsys):

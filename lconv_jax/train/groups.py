@@ -1,0 +1,151 @@
+"""Groups: which runs train side by side, and at which step they continue.
+
+How numbers are rounded depends on which runs share a program, and in what
+order. A checkpoint therefore says which runs these were, and a run continues
+among the same ones. Those that no longer train take part as idle lanes.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lconv_jax import runs
+from lconv_jax.train import optim
+
+# The numbers of `optim.Hyper` by the names of their fields, by the name of the
+# run folder; the order is that of the lanes.
+Group = Mapping[str, Mapping[str, int | float]]
+
+
+class Part(NamedTuple):
+  """Runs that train side by side."""
+
+  folders: Sequence[runs.Folder]
+  group: Group | None = None  # with idle lanes; None: the runs themselves
+  fresh: bool = False  # whether they begin, whatever checkpoints there are
+
+  @property
+  def lanes(self) -> list[runs.Folder | None]:
+    """The folder of each lane, None for an idle one."""
+    if not self.group:
+      return list(self.folders)
+    by_name = {folder.path.name: folder for folder in self.folders}
+    return [by_name.get(name) for name in self.group]
+
+  @property
+  def hypers(self) -> list[optim.Hyper]:
+    """The hyperparameters of each lane."""
+    if not self.group:
+      return [optim.Hyper.from_config(f.config) for f in self.folders]
+    return [_hyper(fields) for fields in self.group.values()]
+
+  def alive(self) -> 'Part':
+    """Returns the part without the runs that have failed."""
+    return self._replace(folders=[f for f in self.folders if not f.error])
+
+  def halves(self) -> list['Part']:
+    """Returns smaller parts, in which the runs train among themselves."""
+    half = -(-len(self.folders) // 2)
+    return [Part(f, fresh=self.fresh) for f in split(self.folders, half)]
+
+  def note(self) -> None:
+    """Notes the group in the folders, for their checkpoints."""
+    group = self.group
+    if not group and self.folders[1:]:
+      names = [folder.path.name for folder in self.folders]
+      group = dict(zip(names, map(_fields, self.hypers), strict=True))
+    for folder in self.folders:
+      folder.group = dict(group or {})
+
+
+def parts(
+  folders: Sequence[runs.Folder],
+  unfinished: Collection[runs.Folder],
+  at_once: int,
+) -> Iterator[Part]:
+  """Divides the runs of one program into parts that train side by side.
+
+  Args:
+    folders: all runs of the program; of those that begin, it depends on all
+      which ones train together.
+    unfinished: the runs that are to be trained.
+    at_once: how many may train side by side.
+  """
+  begun, fresh = {}, []
+  for folder in unfinished:
+    with folder.failing_alone():
+      about = runs.checkpoint.about(folder.path)
+      if runs.checkpoint.exists(folder.path):
+        group = about.get('group')
+        key = folder.path.name if group == {} else tuple(group or ())
+        begun.setdefault(key, []).append((folder, about))
+      else:
+        fresh.append(folder)
+  for members in begun.values():
+    group = members[0][1].get('group')
+    first = [folder for folder, about in members if about.get('first')]
+    # A power cut in the first round of saving: some runs were not saved.
+    lost = [f for f in fresh if first and group and f.path.name in group]
+    if lost:
+      fresh = [f for f in fresh if f not in lost]
+      yield from _limited(Part([*first, *lost], group, fresh=True), at_once)
+    later = [f for f, _ in members if not (lost and f in first)]
+    steps = {f.path.name: runs.checkpoint.steps(f.path) for f in later}
+    for part in apart(Part(later, group), steps):
+      yield from _limited(part, at_once)
+  for members in split(folders, at_once):
+    if members := [f for f in members if f in fresh]:
+      yield Part(members)
+
+
+def apart(part: Part, steps: Mapping[str, Collection[int]]) -> list[Part]:
+  """Divides a part so that the runs of each have a checkpoint in common.
+
+  Args:
+    part: the part.
+    steps: the steps of each run's checkpoints, by the name of its folder.
+  """
+  by_name = {folder.path.name: folder for folder in part.folders}
+  return [
+    part._replace(folders=[by_name[name] for name in names])
+    for names in in_common(steps)
+  ]
+
+
+def in_common(steps: Mapping[str, Collection[int]]) -> list[list[str]]:
+  """Divides names, by descending steps, so that each part has common steps."""
+  found: list[tuple[set[int], list[str]]] = []
+  for name in sorted(steps, key=lambda name: -max(steps[name], default=-1)):
+    for i, (common, names) in enumerate(found):
+      if common & set(steps[name]):
+        found[i] = common & set(steps[name]), [*names, name]
+        break
+    else:
+      found.append((set(steps[name]), [name]))
+  order = list(steps)
+  return [sorted(names, key=order.index) for _, names in found]
+
+
+def split(
+  folders: Sequence[runs.Folder], size: int
+) -> list[Sequence[runs.Folder]]:
+  """Divides runs into parts of at most `size`."""
+  return [folders[i : i + size] for i in range(0, len(folders), size)]
+
+
+def _limited(part: Part, at_once: int) -> Iterator[Part]:
+  if len(part.group or part.folders) <= at_once:
+    yield part
+    return
+  for folders in split(part.folders, at_once):
+    yield Part(folders, fresh=part.fresh)
+
+
+def _fields(hyper: optim.Hyper) -> dict[str, int | float]:
+  return dict(zip(optim.FIELDS, (x.item() for x in hyper), strict=True))
+
+
+def _hyper(fields: Mapping[str, int | float]) -> optim.Hyper:
+  seed, *values = (fields[name] for name in optim.FIELDS)
+  return optim.Hyper(np.uint32(seed), *map(np.float32, values))
