@@ -157,11 +157,12 @@ def _summary_writer() -> type | None:
   try:
     host_tensorflow.load()
     from clu import metric_writers
-  except ImportError as e:
+  # TensorFlow imports much else, such as matplotlib, that may be broken.
+  except Exception as e:
     logging.warning(
       'There are no TensorBoard events (%s), only %s: for events, pip install '
       "'lconv_jax[tensorboard]'.",
-      e,
+      errors.one_line(e)[:200],
       FILE,
     )
     return None

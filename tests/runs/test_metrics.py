@@ -171,3 +171,14 @@ def test_without_tensorflow_rows_are_written_and_one_line_says_so(
   ((text, *args),) = said
   assert "pip install 'lconv_jax[tensorboard]'" in text % tuple(args)
   assert not list(tmp_path.rglob('events.*'))
+
+
+def test_a_broken_tensorflow_stops_no_run(tmp_path, monkeypatch):
+  def load():
+    raise ValueError("Key backend: 'nonsense' is not a valid value")
+
+  monkeypatch.setattr(metrics.host_tensorflow, 'load', load)
+  metrics._summary_writer.cache_clear()
+  write(tmp_path, 0, 10, 20)
+  metrics._summary_writer.cache_clear()
+  assert metrics.read(tmp_path) == rows(10, 20)
