@@ -97,7 +97,8 @@ def table(rows: Sequence[report.Row]) -> rich.table.Table:
     for name in ('validation', 'test'):
       accuracy = row[f'{name} (%)'], row[f'{name} ± (%)']
       cells.append(selection.words(*accuracy))
-    made.add_row(*map(rich.markup.escape, cells), row['finished'])
+    shown = [rich.markup.escape(errors.printable(cell)) for cell in cells]
+    made.add_row(*shown, row['finished'])
   return made
 
 

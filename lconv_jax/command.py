@@ -53,6 +53,9 @@ def run(
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print('\nStopped.', file=sys.stderr)  # behind the terminal's ^C
+    return 130
   return 0
 
 

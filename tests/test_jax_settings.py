@@ -63,6 +63,14 @@ def test_a_backend_that_is_missing_is_named(error, monkeypatch, capsys):
   assert 'JAX_PLATFORMS=cuda' in said and said.count('\n') == 1
 
 
+def test_ctrl_c_is_no_traceback(capsys):
+  def wait(args):
+    raise KeyboardInterrupt
+
+  assert command.run(argparse.ArgumentParser(), wait, []) == 130
+  assert capsys.readouterr().err == '\nStopped.\n'
+
+
 def test_an_error_of_another_kind_is_not_hidden():
   with pytest.raises(AssertionError, match='mine'):
     command.run(argparse.ArgumentParser(), fail_by_myself, [])

@@ -105,7 +105,10 @@ def test_the_status_of_a_damaged_run_is_that_it_failed(folders):
 
 def grid(root, *names):
   root.mkdir()
-  points = {name: {'optim.lr': float(i)} for i, name in enumerate(names)}
+  points = {
+    name: {'optim.lr': float(i), 'data.policy': EVIL if i else ''}
+    for i, name in enumerate(names)
+  }
   whole = sweep.Sweep('sgd', 'configs/demo.py', {}, points)
   (root / 'grid.json').write_text(json.dumps(whole._asdict()))
   return root
@@ -119,7 +122,8 @@ def test_a_grid_with_damaged_points_has_a_winner(folders, tmp_path, capsys):
   select.main([str(root)])
   said = capsys.readouterr()
   assert 'left out:' in said.err and 'bad/done.json' in said.err
-  assert '1 of 2' in said.out
+  assert '1 of 1' in said.out and '0 of 1' in said.out
+  assert '\x1b' not in said.out
   status.main([str(root)])
   assert 'is damaged' in capsys.readouterr().out
 
