@@ -77,7 +77,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     _check_float(level, beta * value)
   if config.data.name == 'nlgp':
     check_images(config.data.nlgp, parallel.free_host_memory())
-  for field in ('data.dir', 'train.init_from'):
+  for field in ('data.dir', 'data.layout', 'train.init_from'):
     errors.local_path(f'config.{field}', attrgetter(field)(config))
   if config.data.policy not in ('', 'none') and config.train.epochs:
     augment.load_policy(config.data.policy)
