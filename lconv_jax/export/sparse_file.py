@@ -14,8 +14,8 @@ from lconv_jax.export import sparse_net
 from lconv_jax.export.steps import Step
 
 # A weight with at most this share of non-zeros is stored, and multiplied, as
-# CSR. With more, a dense product takes no longer (docs/export.md).
-DENSEST = 0.1
+# CSR; with more, a dense product with 16 images takes no longer.
+DENSEST = 0.2
 # Images that pass through a net together. 16 float32 are a cache line, and what
 # a sparse product reads at random then stays in cache. Dense products are
 # faster the larger they are.
