@@ -104,10 +104,11 @@ def aligned(
     made.add_column(name, justify=justify, min_width=least[i], no_wrap=True)
   for cells in rows:
     made.add_row(*map(errors.printable, cells))
-  # Brackets and colons of names are not markup; a notebook gets text as well.
+  # Brackets and colons of names are not markup; a notebook gets text as well,
+  # though its kernel sets FORCE_COLOR.
   console = rich.console.Console(
     file=io.StringIO(), width=10_000, markup=False, emoji=False,
-    force_jupyter=False,
+    force_jupyter=False, color_system=None,
   )  # fmt: skip
   console.print(made)
   return '\n'.join(

@@ -134,7 +134,8 @@ def test_run_that_has_just_begun(make, capsys):
   assert '0 of 4, unfinished' in capsys.readouterr().out
 
 
-def test_text_is_aligned(make):
+def test_text_is_aligned(make, monkeypatch):
+  monkeypatch.setenv('FORCE_COLOR', '1')  # as the kernel of a notebook does
   rows = [
     {**read(make('a')), 'method': 'S-FC ([red] :smile:)'},
     read(make('b', finished=False, optim__name='sgd')),
