@@ -84,7 +84,7 @@ def _report(args: argparse.Namespace) -> None:
   print(report.aligned([names, *cells]), _NOTE, sep='\n')
   if args.csv:
     pathlib.Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
-    report.write_csv(rows, args.csv, digits=1)
+    report.write_csv(rows, args.csv, digits=2)
     print(f'wrote {args.csv}')
   out = pathlib.Path(args.out or args.runs[0])
   for name, fig, about in (

@@ -10,7 +10,8 @@ from lconv_jax.geometry.grid import Grid, Positions
 from lconv_jax.geometry.match import Cells, match
 from lconv_jax.geometry.similarity import Similarity, smooth
 
-NEIGHBOURS = 8  # of a pixel in the graph
+NEIGHBOURS = 8  # whose agreement with the nearest cells is counted
+_IN_GRAPH = 8, 4  # of a pixel in the graph: if smoothed, and as it is
 # Rounds of `stress.refine`: how many of the most similar pixels count, and by
 # which power of the distance a pair counts less.
 _COARSE = ((12, 2),) * 3
@@ -32,11 +33,12 @@ class Layout(NamedTuple):
 def lay_out(similarity: Similarity, grid: Grid) -> Layout:
   """Lays pixels out on a grid so that similar ones are close together.
 
-  A first layout comes from a smoothed similarity: by shortest paths in its
-  graph of neighbours, or on a torus by the graph's slowest modes. Then places
+  A first layout comes from a graph of neighbours, by shortest paths or on a
+  torus by its slowest modes; of a graph of the smoothed similarity and one of
+  the similarity itself the one with the greater agreement is taken. Then places
   are refined in two ways, by ranks of similarity (`stress.refine`) and by its
-  values (`match`), and the layout with the greater agreement is taken. The
-  truth is used nowhere.
+  values (`match`), and again the greater agreement decides. The truth is used
+  nowhere.
 
   Args:
     similarity: of pixels.
@@ -59,17 +61,32 @@ def _layouts(similarity: Similarity, grid: Grid) -> Iterator[Layout]:
 
   smoothed, rank = smooth(similarity), graph.ranks(similarity)
   rough = graph.ranks(smoothed)
-  joined = graph.neighbours(smoothed, rough, NEIGHBOURS)
-  if grid.torus:
-    x = embed.torus(joined, grid)
-  else:
-    x = embed.plane(graph.paths(joined, rough), grid)
-  x = stress.refine(x, rough, grid, _COARSE)
+  starts = [
+    _first(values, order, count, grid)
+    for values, order, count in zip(
+      (smoothed, similarity), (rough, rank), _IN_GRAPH, strict=True
+    )
+  ]
+  x = max(
+    starts, key=lambda start: _agreement(stress.snap(start, grid), rank, grid)
+  )
+  if not grid.torus:  # whose modes are exact but for noise
+    x = stress.refine(x, rough, grid, _COARSE)
   by_ranks = stress.refine(x, rank, grid, _COARSE + _FINE)
   yield layout(by_ranks, stress.snap(by_ranks, grid))
   cell, _ = match(smoothed, stress.snap(x, grid), grid, _MATCHES)
   cell, by_values = match(similarity, cell, grid, _MATCHES)
   yield layout(by_values, cell)
+
+
+def _first(
+  similarity: Similarity, rank: graph.Ranks, count: int, grid: Grid
+) -> Positions:
+  """Returns the layout of a graph of neighbours."""
+  joined = graph.neighbours(similarity, rank, count)
+  if grid.torus:
+    return embed.torus(joined, grid)
+  return embed.plane(graph.paths(joined, rank), grid)
 
 
 def _agreement(cell: Cells, rank: graph.Ranks, grid: Grid) -> float:
