@@ -10,7 +10,7 @@ DEMO := runs/demo
 ROOT ?= runs
 ARGS ?=
 
-.PHONY: demo figures test bench gpu venv lint clean
+.PHONY: demo scrambled figures test bench gpu venv lint clean
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
@@ -18,6 +18,22 @@ demo: venv
 	$(BIN)/python -m lconv_jax.report $(DEMO)/sgd $(DEMO)/beta_lasso \
 	  --out=$(DEMO)
 	$(BIN)/python -m lconv_jax.mdl $(DEMO)/sgd $(DEMO)/beta_lasso --out=$(DEMO)
+
+# Scrambled pixels, the grid that a dense net's weights tell, and S-CONV on it,
+# on the scrambled pixels and on the true grid.
+SCRAMBLED := runs/scrambled
+CONV := main.py --config=configs/scrambled.py:conv
+scrambled: venv
+	$(BIN)/python main.py --config=configs/scrambled.py \
+	  --workdir=$(SCRAMBLED)/dense
+	$(BIN)/python -m lconv_jax.geometry $(SCRAMBLED)/dense
+	$(BIN)/python $(CONV) --workdir=$(SCRAMBLED)/recovered \
+	  --config.data.layout=$(SCRAMBLED)/dense/geometry.npz
+	$(BIN)/python $(CONV) --workdir=$(SCRAMBLED)/scrambled
+	$(BIN)/python $(CONV) --workdir=$(SCRAMBLED)/true --config.data.permute=-1
+	$(BIN)/python -m lconv_jax.report $(SCRAMBLED)/dense \
+	  $(SCRAMBLED)/recovered $(SCRAMBLED)/scrambled $(SCRAMBLED)/true \
+	  --out=$(SCRAMBLED)
 
 # The paper's figures and tables, as far as the runs below ROOT have them.
 figures: venv

@@ -3,6 +3,7 @@
 With --grid=GRID it trains all points of a grid, each in its own folder.
 """
 
+import contextlib
 import errno
 import faulthandler
 import functools
@@ -106,7 +107,8 @@ def main(argv: list[str]) -> None:
   except errors.UsageError as e:
     sys.exit(f'error: {errors.one_line(e)}')
   except runs.Interrupted as e:
-    runs.hosts.say(fresh(str(e)))
+    with contextlib.suppress(OSError):  # the terminal may be closed
+      print(fresh(str(e)), flush=True)
     # Else what a closed terminal did not take would change the status.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + e.received)

@@ -53,6 +53,31 @@ again = mdl.decode(data, coarse, b=12, code='entropy')
 assert (again['fc1']['kernel'] == coarse['fc1']['kernel']).all()
 """
 
+EXPORT = """
+import json, pathlib, tempfile
+import numpy as np, onnx, onnxruntime, safetensors
+from PIL import Image
+from lconv_jax import predict
+
+steps = [
+  {'op': 'image', 'inputs': [], 'shape': [1, 1, 3]},
+  {'op': 'dense', 'inputs': [0], 'shape': [2], 'name': 'fc1'},
+]
+net = {
+  'version': 1, 'image_shape': [1, 1, 3], 'class_names': ['red', 'blue'],
+  'sparse': False, 'piece': 1, 'steps': steps,
+}
+with tempfile.TemporaryDirectory() as folder:
+  file, image = pathlib.Path(folder, 'net.npz'), f'{folder}/red.png'
+  np.savez(
+    file, net=np.frombuffer(json.dumps(net).encode(), np.uint8),
+    **{'fc1.weight': np.float32([[1, 0, 0], [0, 0, 1]])},
+    **{'fc1.bias': np.zeros(2, np.float32)},
+  )
+  Image.new('RGB', (8, 8), (255, 0, 0)).save(image)
+  assert predict.main([str(file), image]) == 0
+"""
+
 # Run in the root of a checkout, as main.py and configs/ are not installed.
 TRAIN = """
 import pathlib, subprocess, sys, tempfile
@@ -75,10 +100,11 @@ with tempfile.TemporaryDirectory() as folder:
 
 PROMISES = {
   '': CORE,
+  'export': EXPORT,
   'mdl': MDL,
   'train': f'TENSORFLOW = False\n{TRAIN}',
   'tensorboard': f'TENSORFLOW = True\n{TRAIN}',
-  'all': CORE + MDL,
+  'all': CORE + EXPORT + MDL,
 }
 
 

@@ -34,7 +34,7 @@ def origin(
   if data.permute >= 0:
     order = permutation(data.permute, pixels)
   if data.layout:
-    order = order[np.argsort(cells(data.layout, image_shape))]
+    order = order[np.argsort(cells(data, image_shape))]
   return order
 
 
@@ -50,22 +50,26 @@ def permutation(seed: int, pixels: int) -> Order:
 
 
 def cells(
-  path: str | pathlib.Path, image_shape: tuple[int, ...]
+  data: ml_collections.ConfigDict, image_shape: tuple[int, ...]
 ) -> Int[np.ndarray, ' pixels']:
-  """Reads the cell of a grid that a layout gives to each pixel.
+  """Reads the cell of a grid that `data.layout` gives to each pixel.
+
+  The file is a .npz that `python -m lconv_jax.geometry` writes: its `cell` has
+  the position of each pixel in the order of rows, and its `permute` the seed
+  that had scrambled the pixels.
 
   Args:
-    path: of a .npz file that `python -m lconv_jax.geometry` writes, whose array
-      `cell` has the position of each pixel in the order of rows.
+    data: the field `data` of `configs/base.py`.
     image_shape: height, width and channels.
 
   Raises:
-    UsageError: the file cannot be read, or does not fill a grid of this size.
+    UsageError: the file cannot be read, does not fill a grid of this size, or
+      is of pixels that were scrambled otherwise.
   """
-  height, width = image_shape[:2]
+  path, (height, width) = data.layout, image_shape[:2]
   try:
     with np.load(pathlib.Path(path).expanduser()) as arrays:
-      cell = arrays['cell']
+      cell, seed = arrays['cell'], int(arrays['permute'])
   except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
     raise errors.UsageError(
       f'data.layout={path} cannot be read ({errors.one_line(e)}); give a '
@@ -75,6 +79,11 @@ def cells(
     raise errors.UsageError(
       f'data.layout={path} does not give each of {height} x {width} pixels a '
       'cell of its own; give the layout of a run on images of this size.'
+    )
+  if seed != data.permute:
+    raise errors.UsageError(
+      f'data.layout={path} is of pixels in the order of data.permute={seed}, '
+      f'not {data.permute}; set data.permute={seed}.'
     )
   return cell.ravel().astype(np.int64)
 

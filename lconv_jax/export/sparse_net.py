@@ -90,11 +90,11 @@ class SparseNet:
         f'Images must be uint8 of shape [N, {str(self.image_shape)[1:-1]}], '
         f'but these are {images.dtype} of shape {list(images.shape)}.'
       )
-    # With no images, one empty piece.
-    starts = range(0, len(images) or 1, self._piece)
+    starts = range(0, len(images) or 1, self._piece)  # one piece of no images
     pieces = [images[i : i + self._piece] for i in starts]
-    divided = len(pieces) > 1 or any(len(w) > 1 for w in self._weights.values())
-    if self._threads == 1 or not divided:
+    shared = max(map(len, self._weights.values()))
+    # A single image is done before threads have started.
+    if self._threads == 1 or len(images) < 2 or len(pieces) == shared == 1:
       return np.concatenate([self._logits(piece, map) for piece in pieces])
     with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
       if len(pieces) == 1:  # threads share the rows of the weights instead

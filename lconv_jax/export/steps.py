@@ -131,7 +131,8 @@ def _put_back(step: Step, origin: Int[np.ndarray, ' pixels']) -> Step:
   kernel = step.kernel.copy()
   channels = kernel.shape[1] // len(origin)
   pixel, channel = np.divmod(kernel.indices, channels)
-  kernel.indices = (origin[pixel] * channels + channel).astype(np.int32)
+  indices = origin[pixel] * channels + channel
+  kernel.indices = indices.astype(kernel.indices.dtype)
   kernel.has_sorted_indices = False
   kernel.sort_indices()
   return step._replace(kernel=kernel)

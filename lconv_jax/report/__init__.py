@@ -15,6 +15,7 @@ _HOMES = {
   'contact_sheet': ('draw_contact_sheet',),
   'curves': ('draw_curves',),
   'first_layer': ('filters', 'is_periodic'),
+  'layouts': ('Recovered', 'draw_images', 'draw_layouts'),
   'live': ('Live',),
   'mosaic': ('draw_filters',),
   'names': ('epochs', 'labels', 'machine', 'method'),

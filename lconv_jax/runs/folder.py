@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from jaxtyping import PyTree
 from lconv_jax import errors, models
 from lconv_jax.runs import (
   checkpoint,
+  checksums,
   compare,
   hosts,
   inputs,
@@ -348,7 +350,9 @@ class Folder:
     """Writes the final numbers."""
     if source := read_json(self.path / _SOURCE):
       result = {**result, 'init_from': source}
-    write_json(self.path / 'done.json', result)
+    result = json.loads(json.dumps(result))
+    checksum = checksums.of_json(result)
+    write_json(self.path / 'done.json', {**result, 'checksum': checksum})
 
   @hosts.in_first
   def tell_the_end(self, best: dict[str, Any]) -> None:

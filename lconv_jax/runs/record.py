@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 
 from lconv_jax import errors
-from lconv_jax.runs import content, metrics
+from lconv_jax.runs import checksums, content, metrics
 from lconv_jax.runs.files import read_json
 
 # Fields that every run has had, by type: a config without one is damaged.
@@ -131,6 +131,12 @@ def done(folder: pathlib.Path) -> dict[str, Any] | None:
   found = read_json(folder / 'done.json') or {}
   if not found.get('best'):
     return None
+  checksum = found.pop('checksum', None)
+  if checksum not in (None, checksums.of_json(found)):
+    raise errors.UsageError(
+      f'{folder}/done.json is damaged: its checksum differs; delete it, and '
+      'the command that trained there writes it again.'
+    )
   if wrong := content.wrong_done(found):
     raise errors.UsageError(
       f'{folder}/done.json is damaged: {wrong}; put back the one that the run '

@@ -15,8 +15,8 @@ def config(**fields):
   return c
 
 
-def write(path, cell):
-  np.savez(path, cell=cell)
+def write(path, cell, permute=5):
+  np.savez(path, cell=cell, permute=permute)
   return str(path)
 
 
@@ -68,4 +68,7 @@ def test_what_is_not_a_layout_is_refused(tmp_path):
   for wrong in (np.arange(1023), np.zeros(1024, int), np.arange(1, 1025)):
     path = write(tmp_path / 'wrong.npz', wrong)
     with pytest.raises(errors.UsageError, match='32 x 32 pixels a cell of'):
-      pixels.cells(path, SHAPE)
+      pixels.cells(config(permute=5, layout=path), SHAPE)
+  other = write(tmp_path / 'of_5.npz', np.arange(1024))
+  with pytest.raises(errors.UsageError, match=r'permute=5, not 6; set'):
+    pixels.cells(config(permute=6, layout=other), SHAPE)

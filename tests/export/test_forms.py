@@ -57,7 +57,7 @@ def test_pixels_that_were_moved_are_taken_from_where_they_were():
     ('s_fc', 'channel', 'lax'),
     ('s_local', 'channel', 'lax'),
     ('s_local', 'unit', 'lax'),
-    ('resnet18', 'channel', 'lax'),
+    ('s_conv', 'channel', 'lax'),
   ],
 )
 def test_tensors_are_in_the_layout_of_pytorch(name, norm, of, tmp_path):

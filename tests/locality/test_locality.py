@@ -860,7 +860,7 @@ def folders(tmp_path, monkeypatch, kernels):
       done = {'best': {'epoch': 1}, 'image_shape': [8, 8, 1], 'weights': {}}
       (folder / 'done.json').write_text(json.dumps(done))
 
-  def load_net(path, which='best'):
+  def load_net(path, which='best', config=None):
     model = runs.read(path).config.model
     return fake_runs.variables(model, kernels[path.name], (8, 8, 1))
 

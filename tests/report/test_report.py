@@ -275,7 +275,7 @@ def test_filters_of_scrambled_images_are_where_the_pixels_were(make, tmp_path):
       for seed in (-1, 3)
     )
     np.testing.assert_array_equal(moved[:, order], plain)
-  np.savez(tmp_path / 'geometry.npz', cell=order)  # the true one
+  np.savez(tmp_path / 'geometry.npz', cell=order, permute=3)  # the true one
   made = make(
     data__permute=3, data__layout=str(tmp_path / 'geometry.npz'), **local
   )

@@ -203,6 +203,18 @@ def test_callbacks_hear_of_evaluations_and_of_the_end(tmp_path, config):
   assert last == runs.Event(tmp_path, {'step': 1}, finished=True)
 
 
+def test_final_numbers_that_were_changed_are_noticed(tmp_path, config):
+  row = {'epoch': 4.0, 'test/accuracy': 0.5}
+  folder = runs.Folder(tmp_path, config)
+  with folder.open():
+    folder.finish({'best': row, 'last': row, 'image_shape': (8, 8, 1)})
+  assert runs.done(tmp_path)['best'] == row
+  path = tmp_path / 'done.json'
+  path.write_text(path.read_text().replace('0.5', '0.7', 1))
+  with pytest.raises(errors.UsageError, match='its checksum differs; delete'):
+    runs.done(tmp_path)
+
+
 def test_a_json_file_that_is_cut_short_counts_as_missing(tmp_path):
   path = tmp_path / 'done.json'
   runs.write_json(path, {'a': [1, 2]})

@@ -1,0 +1,142 @@
+"""Figures of recovered geometry: layouts of pixels, and images in them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import axes, figure
+
+from lconv_jax import geometry
+from lconv_jax.report import style
+
+_FARTHEST = 16  # px, of the distances that are drawn
+_SIDE, _GAP, _LABEL = 0.74, 0.05, 0.95  # inches: an image, between, the words
+_TOP = 0.24
+
+
+class Recovered(NamedTuple):
+  """Geometry that was found, and the truth."""
+
+  label: str
+  similarity: Float[np.ndarray, 'pixels pixels']
+  layout: geometry.Layout
+  true: Float[np.ndarray, 'pixels 2']
+  scores: geometry.Scores
+
+
+@style.look()
+def draw_layouts(
+  found: Sequence[Recovered], nulls: Sequence[tuple[str, np.ndarray]] = ()
+) -> figure.Figure:
+  """Draws layouts coloured by true position, and similarity by distance.
+
+  Args:
+    found: a column for each.
+    nulls: similarities without geometry, of the pixels of the first column,
+      each with a name.
+  """
+  fig = figure.Figure(
+    (style.COLUMN * max(len(found), 1.2), 4.6), layout='constrained'
+  )
+  panels = fig.subplots(2, len(found), squeeze=False, height_ratios=(1.5, 1))
+  for (above, below), one in zip(panels.T, found, strict=True):
+    _draw_layout(above, one)
+    grid = one.layout.grid
+    _draw_similarity(below, one.similarity, one.true, grid, style.BLUE, 'found')
+    looks = zip((style.VERMILION, '0.55'), nulls, strict=False)
+    for color, (name, values) in looks:
+      _draw_similarity(below, values, found[0].true, grid, color, name)
+    below.set_xlabel('true distance (px)')
+    below.set_xlim(0.5, _FARTHEST + 0.5)
+    below.legend()
+  panels[1, 0].set_ylabel('similarity')
+  return fig
+
+
+@style.look()
+def draw_images(
+  rows: Sequence[tuple[str, UInt8[np.ndarray, 'n h w c']]],
+) -> figure.Figure:
+  """Draws the same images in several layouts, a row for each.
+
+  Args:
+    rows: a name, of one line or more, and images, grey or RGB.
+  """
+  count = len(rows[0][1])
+  size = (
+    _LABEL + count * (_SIDE + _GAP),
+    _TOP / 4 + len(rows) * (_SIDE + _GAP),
+  )
+  fig = figure.Figure(size)
+  for i, (name, images) in enumerate(rows):
+    bottom = size[1] - (i + 1) * (_SIDE + _GAP) - _TOP / 8
+    fig.text(
+      (_LABEL - 0.08) / size[0], (bottom + _SIDE / 2) / size[1], name,
+      ha='right', va='center', color=style.NOTE, fontsize=style.SMALL,
+    )  # fmt: skip
+    for j, image in enumerate(images):
+      left = _LABEL + j * (_SIDE + _GAP)
+      ax = fig.add_axes(
+        (left / size[0], bottom / size[1], _SIDE / size[0], _SIDE / size[1])
+      )
+      ax.set_axis_off()
+      shown = image if image.shape[-1] == 3 else image[..., 0]
+      ax.imshow(shown, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+  return fig
+
+
+def _draw_layout(ax: axes.Axes, one: Recovered) -> None:
+  grid, scores = one.layout.grid, one.scores
+  x = geometry.aligned(one.layout, one.true)
+  size = np.array([grid.height, grid.width])
+  if grid.torus:
+    x = (x + 0.5) % size - 0.5
+  ax.scatter(x[:, 1], x[:, 0], s=5, c=_colors(one.true / size), linewidths=0)
+  ax.set_aspect('equal')
+  ax.invert_yaxis()
+  ax.set_axis_off()
+  ax.set_title(one.label, wrap=True)
+  ax.annotate(
+    f'r.m.s. {scores.rms:.2f} px · {100 * scores.within_close:.1f} % within '
+    f'{geometry.CLOSE} px',
+    (0.5, 0), xytext=(0, -3), xycoords='axes fraction',
+    textcoords='offset points', ha='center', va='top', color=style.NOTE,
+    fontsize=style.SMALL,
+  )  # fmt: skip
+
+
+def _colors(
+  place: Float[np.ndarray, 'pixels 2'],
+) -> Float[np.ndarray, 'pixels 3']:
+  """Returns a colour for each place in the unit square, from four corners."""
+  corners = np.array(
+    [[[0.0, 0.45, 0.7], [0.0, 0.62, 0.45]], [[0.84, 0.37, 0.0], [0.9, 0.62, 0]]]
+  )
+  y, x = place[:, :1], place[:, 1:]
+  above = (1 - x) * corners[0, 0] + x * corners[0, 1]
+  below = (1 - x) * corners[1, 0] + x * corners[1, 1]
+  return (1 - y) * above + y * below
+
+
+def _draw_similarity(
+  ax: axes.Axes,
+  similarity: np.ndarray,
+  true: np.ndarray,
+  grid: geometry.Grid,
+  color: str,
+  label: str,
+) -> None:
+  """Draws mean and standard deviation over pairs at about each distance."""
+  distance = np.rint(grid.distances(true, true)).astype(int).ravel()
+  kept = (0 < distance) & (distance <= _FARTHEST)
+  distance, values = distance[kept], similarity.ravel()[kept]
+  count = np.maximum(np.bincount(distance, minlength=_FARTHEST + 1), 1)
+  mean = np.bincount(distance, values, _FARTHEST + 1) / count
+  square = np.bincount(distance, values**2, _FARTHEST + 1) / count
+  spread = np.sqrt(np.maximum(square - mean**2, 0))
+  x, mean, spread = (a[1:] for a in (np.arange(_FARTHEST + 1), mean, spread))
+  ax.plot(x, mean, color=color, marker='o', markersize=2.5, label=label)
+  ax.fill_between(
+    x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0
+  )
