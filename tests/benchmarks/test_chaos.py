@@ -1,0 +1,29 @@
+"""A small version of what the benchmark does by the hundred."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_nothing_is_lost_and_nothing_is_silently_wrong(tmp_path):
+  out = tmp_path / 'chaos.json'
+  result = subprocess.run(
+    [
+      sys.executable, '-m', 'benchmarks.chaos', f'--out={out}', '--seed=1',
+      '--kills=4', '--damages=12', '--configs=40',
+    ],
+    cwd=ROOT, capture_output=True, text=True, check=False,
+  )  # fmt: skip
+  assert result.returncode == 0, result.stdout + result.stderr
+  found = {row['case']: row for row in json.loads(out.read_text())['rows']}
+  for kind in ('single runs', 'grids of three'):
+    row = found[kind]
+    assert row['kills'] >= 2 and row['runs'] == row['same'], row
+  damaged = found['damaged folders']
+  assert damaged['damaged'] == damaged['same'] + damaged['said'] == 12
+  configs = found['senseless configs']
+  assert configs['configs'] == configs['refused'] + configs['built'] == 40
+  assert configs['refused'] > 10 and configs['built'] > 0
