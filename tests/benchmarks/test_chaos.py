@@ -23,4 +23,4 @@ def test_nothing_is_lost_and_nothing_is_silently_wrong(tmp_path):
   assert damaged['damaged'] == damaged['same'] + damaged['said'] == 10
   configs = found['senseless configs']
   assert configs['configs'] == configs['refused'] + configs['built'] == 30
-  assert configs['refused'] > 10 and configs['built'] > 0
+  assert configs['refused'] > 10
