@@ -41,14 +41,14 @@ def run(
   argv = list(sys.argv[1:] if argv is None else argv)
   args = parser.parse_args(argv)
   args.command = f'{parser.prog} {shlex.join(argv)}'.strip()
-  from lconv_jax import jax_settings  # slow for --help
+  from lconv_jax import backends  # slow for --help
 
   try:
     try:
-      with needs('train'), jax_settings.pinned():
+      with needs('train'), backends.pinned():
         act(args)
     except (RuntimeError, AssertionError):
-      jax_settings.check_backend()  # which may be why
+      backends.check_backend()  # which may be why
       raise
   except (errors.UsageError, OSError) as e:
     print(f'error: {errors.one_line(e)}', file=sys.stderr)

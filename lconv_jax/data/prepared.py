@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from lconv_jax import errors, host_tensorflow
+from lconv_jax import backends, errors
 
 ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
@@ -103,7 +103,7 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     decode = _decode_random_access
     if builder.info.file_format.value == 'tfrecord':
       with _needs('tensorboard', f'Reading the TFRecord files in {folder}'):
-        host_tensorflow.load()
+        backends.load_tensorflow()
       decode = _decode_tfrecord
     for split in ('train', 'test'):
       try:
@@ -196,7 +196,7 @@ def _prepare(name: str, folder: pathlib.Path) -> pathlib.Path:
     import requests
     import tensorflow_datasets as tfds
 
-    host_tensorflow.load()
+    backends.load_tensorflow()
 
     builder = tfds.builder(name, data_dir=folder)
     if builder.data_path.exists():

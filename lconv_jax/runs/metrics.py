@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from lconv_jax import errors, host_tensorflow
+from lconv_jax import backends, errors
 from lconv_jax.runs import files
 
 FILE = 'metrics.jsonl'
@@ -155,7 +155,7 @@ class Writer:
 def _summary_writer() -> type | None:
   """Returns clu's writer of events, or warns that something is missing."""
   try:
-    host_tensorflow.load()
+    backends.load_tensorflow()
     from clu import metric_writers
   # TensorFlow imports much else, such as matplotlib, that may be broken.
   except Exception as e:

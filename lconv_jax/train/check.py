@@ -5,6 +5,7 @@ from operator import attrgetter
 
 import ml_collections
 import numpy as np
+from flax import traverse_util
 
 from lconv_jax import augment, errors, models
 from lconv_jax.data import dataset as data
@@ -57,6 +58,11 @@ _GB = 1e9
 
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UsageError that names the first field that cannot be right."""
+  fields = traverse_util.flatten_dict(config.to_dict(), sep='.')
+  if empty := [field for field, value in fields.items() if value is None]:
+    raise errors.UsageError(
+      f'config.{empty[0]} is None; give it a value, as configs/base.py does.'
+    )
   for field, options in CHOICES.items():
     if (value := attrgetter(field)(config)) not in options:
       raise errors.unknown(f'config.{field}', value, options)

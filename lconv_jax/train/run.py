@@ -12,7 +12,7 @@ import jax
 import ml_collections
 from flax import traverse_util
 
-from lconv_jax import errors, jax_settings, runs
+from lconv_jax import backends, errors, runs
 from lconv_jax.data import dataset as data
 from lconv_jax.train import (
   check,
@@ -30,7 +30,7 @@ from lconv_jax.train.trainer import Setup, Trainer, setup
 _SWITCHES = ('optim.momentum', 'model.dropout')
 
 
-@jax_settings.pinned()
+@backends.pinned()
 def train_and_evaluate(
   config: ml_collections.ConfigDict,
   workdir: str | pathlib.Path,
@@ -52,7 +52,7 @@ def train_and_evaluate(
     UsageError: something that the user can mend.
     Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the state is saved.
   """
-  jax_settings.check_backend()
+  backends.check_backend()
   config = _resolve(config)
   folder = runs.Folder(workdir, config, callbacks)
   if config.train.epochs == 0:
@@ -79,7 +79,7 @@ def train_and_evaluate(
   return result
 
 
-@jax_settings.pinned()
+@backends.pinned()
 def train_all(
   configs: Mapping[str, ml_collections.ConfigDict],
   root: str | pathlib.Path,
@@ -104,7 +104,7 @@ def train_all(
     UsageError: the command as a whole makes no sense.
     Interrupted: SIGTERM, SIGHUP or Ctrl-C came; the states are saved.
   """
-  jax_settings.check_backend()
+  backends.check_backend()
   if not runs.hosts.alone():
     raise errors.UsageError(
       'Runs side by side are for one process; leave out --distributed, or '

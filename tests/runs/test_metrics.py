@@ -177,7 +177,7 @@ def test_a_broken_tensorflow_stops_no_run(tmp_path, monkeypatch):
   def load():
     raise ValueError("Key backend: 'nonsense' is not a valid value")
 
-  monkeypatch.setattr(metrics.host_tensorflow, 'load', load)
+  monkeypatch.setattr(metrics.backends, 'load_tensorflow', load)
   metrics._summary_writer.cache_clear()
   write(tmp_path, 0, 10, 20)
   metrics._summary_writer.cache_clear()

@@ -16,6 +16,7 @@ GB = 1e9
 @pytest.mark.parametrize(
   ('field', 'value', 'said'),
   [
+    ('data.limit', None, r'config\.data\.limit is None; give it a value'),
     ('optim.weight_decay', 1e39, 'does not fit into float32'),
     ('optim.lr', 1e-39, 'does not fit into float32'),
     ('optim.l1_fc', 1e38, r'beta=5.0 times config.optim.l1_fc=1e\+38 does not'),

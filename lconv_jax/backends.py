@@ -1,4 +1,4 @@
-"""JAX's settings that change numbers, kept as this code expects them."""
+"""JAX and TensorFlow, set up as this code expects them."""
 
 import contextlib
 import os
@@ -39,3 +39,16 @@ def check_backend() -> None:
       f'{what} a backend that does not work here{reason}; unset {name}, or '
       "install what it needs, such as pip install 'jax[cuda12]'."
     ) from e
+
+
+def load_tensorflow() -> None:
+  """Imports TensorFlow so that it leaves GPUs and the terminal alone.
+
+  Whoever uses a library that imports TensorFlow calls this before.
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # or it says so
+  import tensorflow as tf
+
+  # It would take all memory of the GPUs that JAX trains on.
+  tf.config.set_visible_devices([], 'GPU')

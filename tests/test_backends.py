@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lconv_jax import command, errors, jax_settings, train
+from lconv_jax import backends, command, errors, train
 from lconv_jax.train import run
 from tests import small
 
@@ -81,4 +81,4 @@ def fail_by_myself(args):
 
 
 def test_a_working_backend_passes():
-  jax_settings.check_backend()
+  backends.check_backend()
