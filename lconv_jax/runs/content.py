@@ -8,10 +8,14 @@ _LARGEST = 1e300  # per cents and sums of this are still finite
 
 def wrong_row(row: Any) -> str:
   """Returns what is wrong with a row of metrics, or ''."""
+  if isinstance(row, dict) and 'epoch' not in row:
+    return 'a row has no epoch'
+  return _wrong_values(row)
+
+
+def _wrong_values(row: Any) -> str:
   if not isinstance(row, dict):
     return f'a row is a {type(row).__name__}, not an object'
-  if 'epoch' not in row:
-    return 'a row has no epoch'
   for name, value in row.items():
     # A loss may be infinite, or not a number.
     if not (_is_number(value) and (name.endswith('loss') or _is_sane(value))):
@@ -22,7 +26,7 @@ def wrong_row(row: Any) -> str:
 def wrong_done(done: Mapping[str, Any]) -> str:
   """Returns what is wrong with the final numbers of a run, or ''."""
   for name in ('best', 'last'):
-    if wrong := wrong_row(done.get(name, {'epoch': 0})):
+    if wrong := _wrong_values(done.get(name, {})):
       return f'{name}: {wrong}'
   for name in ('weights', 'locality'):
     values = done.get(name, {})
