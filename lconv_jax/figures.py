@@ -76,8 +76,9 @@ def _draw(args: argparse.Namespace) -> None:
   request = report.Request(args.command, dict(args.data), args.seed)
   found, left_out = find.find(args.runs)
   found = find.only(found, dict(args.only))
-  chosen, also_left_out = experiments.group(found)
-  command.tell_left_out(left_out + also_left_out)
+  chosen, not_grouped = experiments.group(found)
+  chosen, partial = experiments.on_whole_data(chosen)
+  command.tell_left_out(left_out + not_grouped + partial)
   for name in names:
     for stem, own in _parts(name, chosen, args.name == _ALL):
       path = pathlib.Path(args.out) / f'{stem}.png'

@@ -14,7 +14,19 @@ with command.needs('train'):
   from lconv_jax import augment, data, errors, report
   from lconv_jax.augment import affine, policy
 
-_UNITS = {'Rotate': '°', 'TranslateX': ' px', 'TranslateY': ' px'}
+_UNITS = {
+  'Rotate': '°',
+  'TranslateX': ' px',
+  'TranslateY': ' px',
+  'Cutout': ' px',  # side of the square
+  'Solarize': ' / 255',  # values from here on are inverted
+  'Posterize': ' bits',
+  # Factors: 1 leaves an image as it is.
+  'Contrast': ' ×',
+  'Color': ' ×',
+  'Brightness': ' ×',
+  'Sharpness': ' ×',
+}
 _NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize')
 
 

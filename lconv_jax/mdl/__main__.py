@@ -26,9 +26,9 @@ were seen: to choose one of R architectures by their bounds, divide delta by R.
 A bound is vacuous if, in nats, guessing is as good."""
 _CAPTION = (
   'Bounds of theorem 2 on the error of nets that were pruned, quantised and '
-  'written in few bits, against their error on the test images. Each bound '
-  'holds with probability {confidence:g} by itself. Symbols: in nats; bars: as '
-  'stated. Dashed: a bound equal to the error. Grey: guessing is as good.'
+  'written in few bits, beside their error on the test images. Each bound '
+  'holds with probability {confidence:g} by itself, in nats and, looser, as '
+  'stated. Grey: a bound is vacuous, for guessing is as good.'
 )
 
 

@@ -14,6 +14,8 @@ from lconv_jax.report.item import Drawn
 # Of the paper, in the order of the legend.
 _NETS = 'd_conv', 'd_local', 'd_fc', 's_conv', 's_local', 's_fc', 'fc3'
 _PARTS = 'train', 'test'
+# Of markers, so that they can be told apart where they overlap.
+_EDGE = {'markeredgecolor': 'white', 'markeredgewidth': 0.5}
 
 
 def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
@@ -33,10 +35,10 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
   done = [e for e in chosen if e.finished] or chosen
   lengths = collections.Counter(e.epochs for e in done)
   common = max(lengths, key=lambda epochs: (lengths[epochs], epochs))
-  fig = figure.Figure((style.COLUMN, 3.7), layout='constrained')
+  fig = figure.Figure((style.COLUMN, 4.6), layout='constrained')
   # The last number of one axis and the first of the next keep apart.
   fig.get_layout_engine().set(wspace=0.05)
-  panels = fig.subplots(2, 2, sharex='col', sharey='row')
+  panels = fig.subplots(2, 2, sharex='col', sharey=True)
   legend, shown = [], []
   for name in names:
     if own := [e for e in chosen if e.name == name]:
@@ -48,7 +50,7 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
         points = [
           e.point(sum(e.runs[0].done['weights'].values()), part) for e in same
         ]
-        axis.points(right, points, **look)
+        axis.points(right, points, **look, **_EDGE)
       # Also of a net that has no point on the right.
       line = lines.Line2D([], [], label=own[0].net, **look)
       legend.append((name, line))
@@ -92,7 +94,7 @@ def _against_epochs(
     e.point(e.epochs if e.finished else e.runs[0].metrics[-1]['epoch'], part)
     for e in widest
   ]
-  axis.points(ax, ends, **{**look, 'linestyle': ''})
+  axis.points(ax, ends, **{**look, **_EDGE, 'linestyle': ''})
 
 
 def _number(ax: axes.Axes) -> None:

@@ -1,12 +1,18 @@
 """Lines and axes that several figures share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from matplotlib import axes, ticker
 
 # Rows of metrics.jsonl: a row lacks what was not measured at that epoch.
 Metrics = Sequence[Mapping[str, Any]]
+
+
+class _Counts(ticker.EngFormatter):
+  """Numbers of weights: a billion is B, as usual, where units have G."""
+
+  ENG_PREFIXES: ClassVar = {**ticker.EngFormatter.ENG_PREFIXES, 9: 'B'}
 
 
 class Point(NamedTuple):
@@ -62,6 +68,6 @@ def epochs(ax: axes.Axes, metrics: Metrics) -> None:
 
 
 def counts(axis: Any) -> None:
-  """Writes numbers on a logarithmic axis as 1 k, 1 M, 1 G, 1 T."""
-  axis.set_major_formatter(ticker.EngFormatter(places=0, sep=' '))
+  """Writes numbers on a logarithmic axis as 1 k, 1 M, 1 B, 1 T."""
+  axis.set_major_formatter(_Counts(places=0, sep=' '))
   axis.set_minor_formatter(ticker.NullFormatter())

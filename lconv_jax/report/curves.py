@@ -1,6 +1,5 @@
 """Curves over a run: accuracy, and non-zero weights of each layer."""
 
-import textwrap
 from collections.abc import Sequence
 
 from matplotlib import axes, figure, ticker
@@ -15,22 +14,25 @@ _NAMED = 4  # layers in a legend, besides the last one
 
 
 @style.look()
-def draw_curves(runs: Runs) -> figure.Figure:
+def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   """Draws accuracy, and non-zero weights of each layer, against epochs.
 
   Args:
-    runs: a panel each, besides the one with all accuracies.
+    runs: all have their accuracies in the first panel; runs that have set
+      weights to zero have a panel each.
+    augmented: whether training accuracies are on augmented images.
   """
-  columns = min(len(runs) + 1, 3)
-  lines = -(-(len(runs) + 1) // columns)
+  sparse = [run for run in runs if _has_zeros(run[1])]
+  columns = min(len(sparse) + 1, 3)
+  lines = -(-(len(sparse) + 1) // columns)
   size = style.COLUMN * columns, 2.9 * lines
   fig = figure.Figure(size, layout='constrained')
   fig.get_layout_engine().set(wspace=0.06, hspace=0.06)
   first, *rest = (
-    fig.add_subplot(lines, columns, i + 1) for i in range(len(runs) + 1)
+    fig.add_subplot(lines, columns, i + 1) for i in range(len(sparse) + 1)
   )
-  _accuracy(first, runs)
-  nonzero(fig, rest, runs, title_width=34)
+  _accuracy(first, runs, augmented)
+  nonzero(fig, rest, sparse, title_width=34)
   return fig
 
 
@@ -49,9 +51,10 @@ def nonzero(
     title_width: of a panel's title, in letters.
   """
   legends = {}
-  for ax, (label, metrics) in zip(panels, runs, strict=True):
+  titles = style.titles([label for label, _ in runs], title_width)
+  for ax, title, (_, metrics) in zip(panels, titles, runs, strict=True):
     _layers(ax, metrics)
-    ax.set_title(textwrap.fill(label, title_width))
+    ax.set_title(title)
     names = tuple(line.get_label() for line in ax.lines)
     if names:
       legends.setdefault(names, ax)
@@ -67,7 +70,14 @@ def nonzero(
     ax.set_ylim(low, 130)
 
 
-def _accuracy(ax: axes.Axes, runs: Runs) -> None:
+def _has_zeros(metrics: axis.Metrics) -> bool:
+  shares = (
+    v for line in metrics for k, v in line.items() if k.startswith(_KEY)
+  )
+  return any(share < 1 for share in shares)
+
+
+def _accuracy(ax: axes.Axes, runs: Runs, augmented: bool) -> None:
   for i, (label, metrics) in enumerate(runs):
     look = {'color': style.COLORS[i % len(style.COLORS)]}
     axis.share(ax, metrics, 'test/accuracy', label=label, **look)
@@ -75,8 +85,24 @@ def _accuracy(ax: axes.Axes, runs: Runs) -> None:
   ax.set(title='Accuracy', ylabel='accuracy (%)')
   axis.epochs(ax, [line for _, metrics in runs for line in metrics])
   ax.plot([], [], '-', color='0.4', label='test')
-  ax.plot([], [], '--', color='0.4', lw=0.9, label='train (augmented batches)')
+  kind = 'train (augmented images)' if augmented else 'train'
+  ax.plot([], [], '--', color='0.4', lw=0.9, label=kind)
+  if any([_mark_best(ax, i, metrics) for i, (_, metrics) in enumerate(runs)]):
+    ax.plot([], [], 'o', color='0.4', label='best in validation')
   ax.legend()
+
+
+def _mark_best(ax: axes.Axes, i: int, metrics: axis.Metrics) -> bool:
+  """Marks the epoch that is reported; returns whether it is known."""
+  keys = 'validation/accuracy', 'test/accuracy'
+  measured = [line for line in metrics if all(key in line for key in keys)]
+  if not measured:
+    return False
+  best = max(measured, key=lambda line: line[keys[0]])
+  color = style.COLORS[i % len(style.COLORS)]
+  look = {'color': color, 'mec': 'white', 'mew': 0.5, 'ms': 5}
+  ax.plot(best['epoch'], 100 * best[keys[1]], 'o', clip_on=False, **look)
+  return True
 
 
 def _layers(ax: axes.Axes, metrics: axis.Metrics) -> None:

@@ -63,10 +63,12 @@ def draw_distributions(
     label = textwrap.fill(title(name, window), 24)
     grid[-1, column].set_xlabel(label)
     panels = [value[name] for value in values]
+    end = _end(panels)
     for ax, panel in zip(grid[:, column], panels, strict=True):
-      _draw(ax, panel, _bins(panels))
+      _draw(ax, panel, np.linspace(0, end, 1 + _bins(len(panel.own))))
   for ax, layer in zip(grid[:, 0], layers, strict=True):
     ax.set_title(layer.label)
+    ax.set_ylabel('density', color=style.NOTE, fontsize=style.SMALL)
   # Of the fullest panel: a layer may have no filters that count.
   handles, labels = max(
     (ax.get_legend_handles_labels() for ax in grid[:, -1]),
@@ -129,11 +131,16 @@ def _areas(
   return np.arange(exact.shape[1]), exact.sum(axis=0)
 
 
-def _bins(panels: Sequence[_Panel]) -> np.ndarray:
-  """Returns bins from 0 on that hold all panels of a column."""
+def _end(panels: Sequence[_Panel]) -> float:
+  """Returns the largest value of all panels of a column."""
   drawn = (x for p in panels for x in (p.own, p.null, p.in_box))
   largest = (x.max() for x in drawn if x is not None and x.size)
-  return np.linspace(0, max(largest, default=1), 41)
+  return float(max(largest, default=1))
+
+
+def _bins(filters: int) -> int:
+  """Returns a number of bins that so few filters fill without gaps."""
+  return int(np.clip(np.sqrt(filters), 10, 40))
 
 
 def _draw(ax: axes.Axes, panel: _Panel, bins: np.ndarray) -> None:

@@ -86,6 +86,30 @@ def from_scratch(chosen: Iterable[Experiment]) -> list[Experiment]:
   return [e for e in chosen if not any(e.fields[field] for field in other)]
 
 
+def on_whole_data(
+  chosen: Iterable[Experiment],
+) -> tuple[list[Experiment], list[str]]:
+  """Leaves out runs on a part of a data set where others are on all of it.
+
+  Returns:
+    The experiments to show, and a sentence for each run that is left out.
+  """
+  chosen = list(chosen)
+  whole = {e.data for e in chosen if not e.fields['data.limit']}
+  kept, left_out = [], []
+  for e in chosen:
+    limit = e.fields['data.limit']
+    if not limit or e.data not in whole:
+      kept.append(e)
+      continue
+    left_out += [
+      f'{run.path} is a run on {limit:,} images, others are on all of '
+      f'{e.data}; --only data.limit={limit} shows it.'
+      for run in e.runs
+    ]
+  return kept, left_out
+
+
 def all_runs(chosen: Iterable[Experiment]) -> list[runs.Record]:
   """Returns the runs of experiments, with all seeds."""
   return [run for e in chosen for run in e.runs]

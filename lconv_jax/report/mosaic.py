@@ -1,6 +1,5 @@
 """Filters of first layers as images, side by side."""
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -14,6 +13,7 @@ from lconv_jax.report import style
 Filters = Real[np.ndarray, '_units _h _w _c']
 
 _LINE = 0.72  # grey level of the lines between filters
+_RANGE = 0.42  # of RGB about mid grey: no weight is as white as zero
 
 
 @style.look()
@@ -46,10 +46,7 @@ def draw_filters(
   width = width or (style.COLUMN + 0.25) * len(columns)
   count = len(columns)
   wide = width / (1.05 * count + 0.05)  # of a panel, gaps are a 20th of it
-  titles = [
-    '\n'.join(textwrap.fill(line, int(11 * wide)) for line in title.split('\n'))
-    for title, _ in columns
-  ]
+  titles = style.titles([title for title, _ in columns], int(11 * wide))
   mosaics = [
     _mosaic(_paint(filters[choose(filters, rows * cols, seed)]), rows, cols)
     for _, filters in columns
@@ -114,8 +111,10 @@ def describe(
   first = f'{share:.3g} % non-zero'
   if len(enough):
     own = np.median(locality.spread(enough, periodic))
+    # As `locality.summary` has it: the mean over shuffles of each filter.
     null = locality.null_spread(enough, draws=20, periodic=periodic)
-    first += f' · median spread {own:.1f} px, shuffled {np.median(null):.1f}'
+    shuffled = np.median(null.mean(axis=1))
+    first += f' · median spread {own:.1f} px, shuffled {shuffled:.1f}'
   second = f'{len(enough):,} of {len(filters):,} filters have ≥ '
   second += f'{locality.MIN_NONZERO} non-zeros'
   fewer = ', then fewer' if len(enough) < min(count, len(filters)) else ''
@@ -123,12 +122,18 @@ def describe(
 
 
 def _paint(filters: Filters) -> Float[np.ndarray, '_units _h _w 3']:
-  """Returns filters as RGB images in [0, 1]."""
+  """Returns filters as RGB images in [0, 1].
+
+  Pixels without any weight are white. In colour, the other pixels lie around
+  mid grey, so that the smallest weight can be seen on white.
+  """
   largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-  scaled = 0.5 + filters / np.where(largest > 0, 2 * largest, 1)
+  scaled = filters / np.where(largest > 0, largest, 1)
   if filters.shape[-1] == 3:
-    return scaled
-  return style.WEIGHTS(scaled[..., 0])[..., :3]
+    there = filters.any(axis=-1, keepdims=True)
+    return np.where(there, 0.5 + _RANGE * scaled, 1.0)
+  painted = style.WEIGHTS(0.5 + scaled[..., 0] / 2)[..., :3]
+  return np.where(filters != 0, painted, 1.0)
 
 
 def _mosaic(
@@ -166,7 +171,8 @@ def _scale(
   x, y = left / size[0], 0.2 / size[1]
   look = {'color': style.NOTE, 'fontsize': style.SMALL, 'va': 'center'}
   if channels == 3:
-    fig.text(x, y, 'grey: 0; each filter by its own largest |weight|', **look)
+    text = 'white: 0; grey: near 0; each filter by its own largest |weight|'
+    fig.text(x, y, text, **look)
     return
   ax = fig.add_axes((x, 0.24 / size[1], 0.9 / size[0], 0.08 / size[1]))
   mappable = mpl.cm.ScalarMappable(colors.Normalize(-1, 1), style.WEIGHTS)

@@ -11,6 +11,7 @@ from lconv_jax.report.experiments import Experiment
 from lconv_jax.report.item import Drawn
 
 _MOST = 8  # panels that fit on a page
+_SHORT = 0.1  # of the longest run's epochs: below, a run only tries things out
 
 
 def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
@@ -22,6 +23,9 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
       'No run by β-LASSO with β > 0; python main.py '
       '--config=configs/s_fc_small.py trains one.'
     )
+  least = _SHORT * max(e.epochs for e in chosen)
+  short = sum(e.epochs < least for e in chosen)
+  chosen = [e for e in chosen if e.epochs >= least]
   if len(chosen) > _MOST:
     raise errors.UsageError(
       f'{len(chosen)} experiments by β-LASSO are more than the {_MOST} that a '
@@ -49,6 +53,10 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
       'and wide (the first) to light and narrow (the last); a line ends where '
       'a layer has no weight left.',
       f'All: {" ".join(common)}.' if common else '',
+      f'Not shown: {short} with less than a tenth of the epochs of the '
+      'longest run.'
+      if short
+      else '',
     ),
     [e.runs[0] for e in chosen],
   )

@@ -24,7 +24,7 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
   fig = figure.Figure((style.COLUMN, 2.6), layout='constrained')
   left, right = fig.subplots(1, 2, sharey=True)
   alphas = {name: models.FAMILIES[name].base_channels for name in ('d', 's')}
-  drawn, printed = [], []
+  drawn = []
   for family, alpha in alphas.items():
     for name in [n for n, net in models.NETS.items() if net.family == family]:
       by_alpha = [_total(name, a, _SIZE) for a in _ALPHAS]
@@ -32,7 +32,6 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
       lines = _plot(left, name, _ALPHAS, by_alpha, alpha)
       _plot(right, name, _SIZES, by_size, _SIZE)
       drawn.append((name, lines[0]))
-      printed += [(name, line) for line in lines[1:]]
   for ax, label in ((left, 'base channels α'), (right, 'image size (px)')):
     ax.set(xlabel=label, xscale='log', yscale='log')
     ax.set_xscale('log', base=2)
@@ -40,7 +39,14 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
     ax.xaxis.set_minor_locator(ticker.NullLocator())
   left.set_ylabel('weights')
   axis.counts(left.yaxis)
-  style.legend(fig, [*drawn, *printed])
+  left.yaxis.set_minor_locator(ticker.NullLocator())
+  style.legend(fig, drawn)
+  # Beside its line: in the legend it would tear the columns apart.
+  right.annotate(
+    f'dotted: {models.NETS[_CONTRADICTED].title}\nas printed', (0.97, 0.03),
+    xycoords='axes fraction', ha='right', va='bottom', color=style.NOTE,
+    fontsize=style.SMALL,
+  )  # fmt: skip
   return Drawn(
     functools.partial(style.save, fig),
     (

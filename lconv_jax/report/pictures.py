@@ -20,8 +20,10 @@ _FILTERS = (
 )
 _CURVES = (
   'Accuracy against epochs, on test images and in training, where it is the '
-  'mean over an epoch on augmented images; and the non-zero weights of each '
-  'layer, from dark and wide (the first) to light and narrow (the last).',
+  'mean over an epoch{augmented}; the marker is the epoch with the best '
+  'validation accuracy, which is reported. Non-zero weights of each layer, '
+  'from dark and wide (the first) to light and narrow (the last), of runs that '
+  'have set weights to zero.'
 )
 
 
@@ -94,5 +96,8 @@ def _curves(
     (label, run.metrics)
     for label, run in zip(labels(shown), shown, strict=True)
   ]
-  text = caption(_CURVES, shown, request)
-  return style.save(draw_curves(metrics), out / 'curves.png', text)
+  augmented = any(run.config.data.augment != 'none' for run in shown)
+  words = ' on augmented images' if augmented else ''
+  text = caption([_CURVES.format(augmented=words)], shown, request)
+  fig = draw_curves(metrics, augmented)
+  return style.save(fig, out / 'curves.png', text)

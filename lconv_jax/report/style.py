@@ -109,6 +109,23 @@ def legend(fig: figure.Figure, nets: Sequence[tuple[str, Line]]) -> None:
   fig.legend(handles=handles, loc='outside upper center', ncols=len(columns))
 
 
+def titles(texts: Sequence[str], width: int) -> list[str]:
+  """Returns titles of panels side by side, of as many lines each.
+
+  All begin at the same height: shorter ones are followed by empty lines.
+
+  Args:
+    texts: the titles.
+    width: of a line, in letters.
+  """
+  filled = [
+    '\n'.join(textwrap.fill(line, width) for line in text.split('\n'))
+    for text in texts
+  ]
+  most = max((text.count('\n') for text in filled), default=0)
+  return [text + '\n' * (most - text.count('\n')) for text in filled]
+
+
 def look() -> contextlib.AbstractContextManager[None]:
   """Returns the context, or decorator, of whatever makes a figure.
 

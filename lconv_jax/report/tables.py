@@ -70,7 +70,7 @@ def draw(
     }
     lines += [_line(row, data, n, *cell) for (row, n), cell in cells.items()]
     title = captions.data_title(data, request)
-    if any(map(any, cells.values())):
+    if own:
       pages[title] = _page(cells, paper)
     else:
       left_out.append(title)
@@ -85,7 +85,10 @@ def draw(
     published.NOTES[name],
   ]
   if left_out:
-    notes.append(f'No runs, and no known numbers: {", ".join(left_out)}.')
+    notes.append(
+      f"No runs of {', '.join(left_out)}; the paper's numbers that are known "
+      'are in the CSV file.'
+    )
   cells = set(itertools.product(paper, published.DATA, {n for *_, n in theirs}))
   missing = len(cells - ours.keys())
   words = f"{missing} of the paper's {len(cells)} cells"
@@ -148,8 +151,8 @@ def _page(cells: _Cells, paper: published.Table) -> _Page:
   columns = [
     (n, kind)
     for n in sorted(known | tried)
-    for kind in ('ours', 'paper')
-    if kind == 'ours' or n in known
+    for kind, lengths in (('ours', tried), ('paper', known))
+    if n in lengths
   ]
   page = [['net', 'method', *(f'{kind}, {n} epochs' for n, kind in columns)]]
   rows = (row for (row, _), (e, _) in cells.items() if row in paper or e)

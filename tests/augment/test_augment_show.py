@@ -37,7 +37,7 @@ def test_labels_say_what_was_done():
   x = images(5, 8, 8)
   rows, labels = show.sheet(augment.Pipeline(p), x, 2, seed=0)
   assert labels[0] == ['original'] * 5
-  assert labels[1] == labels[2] == ['Invert\nPosterize 6'] * 5
+  assert labels[1] == labels[2] == ['Invert\nPosterize 6 bits'] * 5
   np.testing.assert_array_equal(rows[0], x)
   np.testing.assert_array_equal(rows[1], (255 - x) & 0b11111100)
 

@@ -19,8 +19,8 @@ def labels(legend):
 
 
 def test_curves_show_percent_against_epochs():
-  fig = report.draw_curves([('A', METRICS), ('B', METRICS[:1])])
-  accuracy, a, b = fig.axes
+  fig = report.draw_curves([('A', METRICS), ('B', METRICS[:1])], augmented=True)
+  accuracy, a = fig.axes  # B has no zeros
   test, train, single = accuracy.lines[:3]
   np.testing.assert_allclose(test.get_xydata(), [(0, 10), (1, 50)])
   np.testing.assert_allclose(train.get_xydata(), [(1, 60)])
@@ -29,15 +29,33 @@ def test_curves_show_percent_against_epochs():
   assert single.get_marker() == 'o'  # a single point is visible
   assert accuracy.get_ylabel() == 'accuracy (%)'
   assert accuracy.get_xlabel() == 'epoch'
-  names = ['A', 'B', 'test', 'train (augmented batches)']
+  names = ['A', 'B', 'test', 'train (augmented images)']
   assert labels(accuracy.get_legend()) == names
 
   assert a.get_title(loc='left') == 'A'
   assert a.get_yscale() == 'log'
   assert [line.get_label() for line in a.lines] == ['conv1', 'fc1']
   np.testing.assert_allclose(a.lines[0].get_xydata(), [(0, 100), (1, 2)])
-  assert a.get_ylim() == b.get_ylim()
   assert a.get_ylim()[0] < 2
+
+
+def test_the_best_epoch_is_marked():
+  rows = [
+    {'epoch': i + 1, 'test/accuracy': test, 'validation/accuracy': validation}
+    for i, (test, validation) in enumerate([(0.5, 0.2), (0.3, 0.6), (0.9, 0.6)])
+  ]
+  (accuracy,) = report.draw_curves([('A', rows)]).axes
+  (mark,) = (line for line in accuracy.lines if line.get_markersize() == 5)
+  np.testing.assert_allclose(mark.get_xydata(), [(2, 30)])
+  names = ['A', 'test', 'train', 'best in validation']
+  assert labels(accuracy.get_legend()) == names
+
+
+def test_titles_begin_at_the_same_height():
+  rows = [{'epoch': 1, 'nonzero/fc1': 0.5}]
+  fig = report.draw_curves([('A', rows), ('long ' * 9, rows)])
+  titles = [ax.get_title(loc='left') for ax in fig.axes[1:]]
+  assert titles == ['A\n', 'long ' * 6 + 'long\nlong long']
 
 
 def test_curves_of_runs_without_metrics_are_saved(tmp_path):
@@ -47,7 +65,7 @@ def test_curves_of_runs_without_metrics_are_saved(tmp_path):
 
 
 def test_layers_of_a_deep_net_do_not_fill_the_legend():
-  metrics = [{'epoch': 1, **{f'nonzero/conv{i}': 1.0 for i in range(21)}}]
+  metrics = [{'epoch': 1, **{f'nonzero/conv{i}': 0.5 for i in range(21)}}]
   fig = report.draw_curves([('', metrics)])
   assert len(fig.axes[1].lines) == 21
   names = labels(fig.legends[0])

@@ -128,6 +128,18 @@ def test_only_takes_what_a_condition_names(tmp_path):
     only(runs, {'train.epoch': '4'})
 
 
+def test_runs_on_a_part_of_the_data_do_not_stand_beside_whole_ones(tmp_path):
+  for name, limit in (('a', 0), ('b', 100)):
+    fake_runs.write(tmp_path / name, data__limit=limit)
+  (kept,), (why,) = experiments.on_whole_data(grouped(tmp_path))
+  assert kept.fields['data.limit'] == 0
+  assert why.startswith(f'{tmp_path}/b is a run on 100 images')
+  assert '--only data.limit=100' in why
+  # By itself it is shown.
+  kept, left_out = experiments.on_whole_data(grouped(tmp_path / 'b'))
+  assert len(kept) == 1 and not left_out
+
+
 def test_all_of_the_largest_are_returned(tmp_path):
   for alpha, epochs in ((1, 9), (2, 3), (2, 5)):
     fake_runs.write(

@@ -73,7 +73,10 @@ def test_parameters_are_those_of_the_nets(tmp_path, drawn):
       alpha = 15 if line.get_label()[0] == 'D' else 150
       assert line.get_xdata()[at] == alpha
   shown = [word for word in labels(fig.legends[0]) if word.strip()]
-  assert sorted(shown) == sorted(got)
+  assert sorted(shown) == sorted(got.keys() - {'D-LOCAL as printed'})
+  assert right.texts[0].get_text() == 'dotted: D-LOCAL\nas printed'
+  numbers = left.yaxis.get_major_formatter()
+  assert [numbers(10**p) for p in (3, 6, 9)] == ['1 k', '1 M', '1 B']
   assert 'contradicts the strides' in caption and 'the command' in caption
 
 
@@ -94,6 +97,7 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   assert test_epochs.get_xlabel() == 'epochs'
   assert test_weights.get_xlabel() == 'weights'
   assert test_weights.get_xscale() == 'log'
+  assert len({ax.get_ylim() for ax in fig.axes}) == 1
 
   # S-CONV: the curve of the largest α, 4, and where its runs end.
   curve = test_epochs.lines[0]
@@ -188,11 +192,22 @@ def test_nonzero_weights_of_each_layer(tmp_path, drawn):
   assert whole.get_yscale() == 'log'
   assert whole.get_ylabel() == 'non-zero weights (%)'
   assert whole.get_xlabel() == 'epoch'
-  titles = [ax.get_title(loc='left').replace('\n', ' ') for ax in fig.axes]
+  titles = [' '.join(ax.get_title(loc='left').split()) for ax in fig.axes]
   assert titles == ['α=2', '(unfinished) α=3']
   assert 'figure 3' in caption
   assert 'All: S-FC β-LASSO β=50 λ=1e-4/1e-5 epochs=4.' in caption
   assert labels(fig.legends[0]) == ['conv1', 'fc1', 'fc2']
+
+
+def test_a_short_trial_has_no_panel(tmp_path, drawn):
+  for alpha, epochs in ((1, 2), (2, 30)):
+    net(
+      tmp_path, 's_fc', alpha, 0.5, choices='beta_lasso', train__epochs=epochs
+    )
+  draw('nonzero', tmp_path)
+  ((fig, caption),) = drawn
+  assert len(fig.axes) == 1 and 'α=2' in fig.axes[0].get_title(loc='left')
+  assert 'Not shown: 1 with less than a tenth' in caption
 
 
 @pytest.mark.parametrize(
@@ -225,8 +240,8 @@ def test_filters_of_the_paper_side_by_side(of_filters, drawn):
   assert fig.get_size_inches()[0] == style.COLUMN
   dense, sparse, local = (ax.images[0].get_array() for ax in fig.axes)
   assert dense.shape == sparse.shape == local.shape == (6 * 33 + 1, 100, 3)
-  # A filter of LOCAL is grey but for its window.
-  colourful = (local[1:33, 1:33] != 0.5).any(axis=-1)
+  # A filter of LOCAL is white but for its window.
+  colourful = (local[1:33, 1:33] != 1).any(axis=-1)
   rows, cols = colourful.any(1).nonzero()[0], colourful.any(0).nonzero()[0]
   assert np.ptp(rows) <= 8 and np.ptp(cols) <= 8
   assert not made.missing
@@ -257,7 +272,10 @@ def test_the_filters_drawn_are_the_layers(
   mosaic = ax.images[0].get_array()
   assert mosaic.shape == (8 * 33 + 1, 8 * 33 + 1, 3)
   painted = np.stack(
-    [0.5 + f / (2 * np.abs(f).max()) for f in kernel.T.reshape(-1, 32, 32, 3)]
+    [
+      np.where(f.any(-1, keepdims=True), 0.5 + 0.42 * f / np.abs(f).max(), 1)
+      for f in kernel.T.reshape(-1, 32, 32, 3)
+    ]
   )
   cells = [
     mosaic[33 * y + 1 : 33 * y + 33, 33 * x + 1 : 33 * x + 33]

@@ -203,7 +203,7 @@ def test_runs_of_one_method_are_told_apart_by_folder(make, drawn):
   filters, curves = (fig for fig, _ in drawn)
   want = [f'S-FC β-LASSO β=50 λ=1e-5 ({name})' for name in 'ab']
   for panels in filters.axes[:2], curves.axes[1:]:
-    titles = [ax.get_title(loc='left').replace('\n', ' ') for ax in panels]
+    titles = [' '.join(ax.get_title(loc='left').split()) for ax in panels]
     assert titles == want
 
 
