@@ -21,7 +21,15 @@ _HOMES = {
   'names': ('epochs', 'labels', 'machine', 'method'),
   'pictures': ('draw',),
   'style': ('save',),
-  'table': ('Row', 'aligned', 'markdown', 'row', 'text', 'write_csv'),
+  'table': (
+    'Row',
+    'aligned',
+    'markdown',
+    'over_seeds',
+    'row',
+    'text',
+    'write_csv',
+  ),
 }
 _MODULES = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_MODULES)

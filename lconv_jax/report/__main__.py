@@ -21,7 +21,8 @@ _NOTE = (
   'their own shuffles, and by more than a tenth; by\nchance: that would be so '
   'with all pixels at random places. spread: median r.m.s. distance of the\n'
   'weight from its centre, over filters with at least 20 non-zero values; '
-  'python -m lconv_jax.locality\nhas more.'
+  'python -m lconv_jax.locality\nhas more. ±: standard deviation over seeds; '
+  'the files have a row for each run.'
 )
 
 
@@ -48,7 +49,9 @@ def _report(args: argparse.Namespace) -> None:
   command.tell_left_out(left_out)
   rows = [report.row(run) for run in shown]
   rows = [{**r, 'data': data.get(r['data'], r['data'])} for r in rows]
-  print(report.text(rows), _NOTE, sep='\n\n', end='\n\n')
+  print(
+    report.text(report.over_seeds(shown, rows)), _NOTE, sep='\n\n', end='\n\n'
+  )
   for path in filter(None, (args.csv, args.markdown)):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
   if args.csv:

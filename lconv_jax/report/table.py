@@ -1,14 +1,17 @@
 """Tables of runs: for a terminal, as Markdown and as CSV."""
 
+import collections
 import csv
 import io
 import pathlib
+import statistics
 from collections.abc import Collection, Sequence
 
 import rich.console
 import rich.table
 
 from lconv_jax import errors, runs
+from lconv_jax.report.find import flat
 from lconv_jax.report.names import epochs, machine, method
 
 # A cell of a table; None: not known.
@@ -20,6 +23,7 @@ _SHOWN = (
   'method',
   'α',
   'epochs',
+  'seed',
   'test (%)',
   'validation (%)',
   'non-zero',
@@ -72,6 +76,54 @@ def row(run: runs.Record) -> Row:
     'commit': environment.get('commit'),
     'command': environment.get('command'),
   }
+
+
+def over_seeds(shown: Sequence[runs.Record], rows: Sequence[Row]) -> list[Row]:
+  """Returns a row for runs that differ in the seed alone: mean ± deviation.
+
+  Deviations are standard deviations over seeds. What is not a number is listed,
+  and a number that some of the runs lack is not known.
+
+  Args:
+    shown: the runs.
+    rows: a row of each, from `row`.
+  """
+  return [_joined([rows[i] for i in places]) for places in by_seeds(shown)]
+
+
+def by_seeds(shown: Sequence[runs.Record]) -> list[list[int]]:
+  """Returns the places of runs that differ in the seed alone, together.
+
+  Copies of a run and runs that have come to different epochs stand apart.
+  """
+  free = 'seed', *runs.FREE
+  groups, copies = {}, collections.Counter()
+  for i, run in enumerate(shown):
+    fields = {k: v for k, v in flat(run).items() if not k.startswith(free)}
+    setting = repr((sorted(fields.items()), epochs(run)))
+    copies[setting, run.config.seed] += 1
+    key = setting, copies[setting, run.config.seed]
+    groups.setdefault(key, []).append(i)
+  return list(groups.values())
+
+
+def _joined(rows: Sequence[Row]) -> Row:
+  return {name: _over(name, [row[name] for row in rows]) for name in rows[0]}
+
+
+def _over(name: str, cells: Sequence[Cell]) -> Cell:
+  """Returns the cell of a column for several seeds."""
+  different = list(dict.fromkeys(cells))
+  if len(different) == 1:
+    return different[0]
+  if None in different:
+    return None
+  if name == 'seed' or any(isinstance(cell, str) for cell in cells):
+    return ', '.join(map(str, different))
+  mean, deviation = statistics.fmean(cells), statistics.stdev(cells)
+  if all(isinstance(cell, int) for cell in cells):
+    mean, deviation = round(mean), round(deviation)
+  return f'{_show(mean)} ± {_show(deviation)}'
 
 
 def text(rows: Sequence[Row], columns: Sequence[str] = _SHOWN) -> str:

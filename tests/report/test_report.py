@@ -129,6 +129,27 @@ def test_unfinished_run_shows_its_last_whole_line(make):
     report.filters(runs.read(path))
 
 
+def test_seeds_are_one_row_of_the_terminal(make, tmp_path, capsys):
+  paths = [make(f'{i}', test=(5 + i) / 10, seed=i) for i in range(2)]
+  paths += [make('copy', test=0.9, seed=1), make('lr', seed=2, optim__lr=0.5)]
+  paths.append(make('young', finished=False, measured=2, seed=3))
+  table = tmp_path / 'table.csv'
+  out = ['--csv', str(table), '--out', str(tmp_path)]
+  assert main([*map(str, paths), *out]) == 0
+  printed = capsys.readouterr().out.splitlines()[1:5]
+  want = '0, 1  55.00 ± 7.07', '1  90.00', '2  50.00', '3  25.00'
+  for line, words in zip(printed, want, strict=True):
+    assert ' '.join(words.split()) in ' '.join(line.split())
+  with table.open(encoding='utf-8') as f:
+    tests = [row['test (%)'] for row in csv.DictReader(f)]
+  assert tests == ['50.0', '60.0', '90.0', '50.0', '25.0']  # every run
+
+
+def test_a_number_that_a_seed_lacks_is_not_known():
+  rows = [{'a': 1, 'b': 2.0, 'c': None}, {'a': 5, 'b': 2.0, 'c': 3.0}]
+  assert table._joined(rows) == {'a': '3 ± 3', 'b': 2.0, 'c': None}
+
+
 def test_run_that_has_just_begun(make, capsys):
   assert main([str(make(finished=False, measured=0))]) == 0
   assert '0 of 4, unfinished' in capsys.readouterr().out
