@@ -19,6 +19,7 @@ _HOMES = {
   'live': ('Live',),
   'mosaic': ('draw_filters',),
   'names': ('epochs', 'labels', 'machine', 'method'),
+  'page': ('page',),
   'pictures': ('draw',),
   'style': ('save',),
   'table': (

@@ -2,6 +2,7 @@
 
 python -m lconv_jax.report runs/sgd runs/beta_lasso --out figures
 python -m lconv_jax.report runs/* --csv results/s_fc.csv --markdown s_fc.md
+python -m lconv_jax.report runs/* --html runs.html
 """
 
 import argparse
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--csv', help='write the table with all columns')
   parser.add_argument('--markdown', help='write the table with all columns')
   parser.add_argument(
+    '--html', help='write one page with table, figures, commands and configs'
+  )
+  parser.add_argument(
     '--data', action='append', type=command.pair, default=[],
     metavar='NAME=TEXT',
     help="what to call a data set: cifar10='CIFAR-10 (JPEG copy)'",
@@ -52,7 +56,7 @@ def _report(args: argparse.Namespace) -> None:
   print(
     report.text(report.over_seeds(shown, rows)), _NOTE, sep='\n\n', end='\n\n'
   )
-  for path in filter(None, (args.csv, args.markdown)):
+  for path in filter(None, (args.csv, args.markdown, args.html)):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
   if args.csv:
     report.write_csv(rows, args.csv)
@@ -62,7 +66,15 @@ def _report(args: argparse.Namespace) -> None:
     pathlib.Path(args.markdown).write_text(table, encoding='utf-8')
     print(f'wrote {args.markdown}')
   request = report.Request(args.command, data)
-  print(*report.draw(shown, args.out or shown[0].path, request), sep='\n')
+  out = pathlib.Path(args.out or shown[0].path)
+  lines = report.draw(shown, out, request)
+  print(*lines, sep='\n')
+  if args.html:
+    names = 'filters.png', 'curves.png'
+    figures = [out / n for n in names if f'wrote {out / n}' in lines]
+    text = report.page(shown, rows, figures, _NOTE)
+    pathlib.Path(args.html).write_text(text, encoding='utf-8')
+    print(f'wrote {args.html}')
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ Cell = str | int | float | None
 Row = dict[str, Cell]
 
 # The terminal shows these columns, files have all of them.
-_SHOWN = (
+SHOWN = (
   'method',
   'α',
   'epochs',
@@ -123,12 +123,12 @@ def _over(name: str, cells: Sequence[Cell]) -> Cell:
   mean, deviation = statistics.fmean(cells), statistics.stdev(cells)
   if all(isinstance(cell, int) for cell in cells):
     mean, deviation = round(mean), round(deviation)
-  return f'{_show(mean)} ± {_show(deviation)}'
+  return f'{show(mean)} ± {show(deviation)}'
 
 
-def text(rows: Sequence[Row], columns: Sequence[str] = _SHOWN) -> str:
+def text(rows: Sequence[Row], columns: Sequence[str] = SHOWN) -> str:
   """Returns some columns of rows as an aligned table for a terminal."""
-  return aligned([columns, *([_show(r[c]) for c in columns] for r in rows)])
+  return aligned([columns, *([show(r[c]) for c in columns] for r in rows)])
 
 
 def aligned(
@@ -170,7 +170,7 @@ def aligned(
 
 def markdown(rows: Sequence[Row]) -> str:
   """Returns rows as a Markdown table with all columns."""
-  cells = [[_show(v) for v in r.values()] for r in rows]
+  cells = [[show(v) for v in r.values()] for r in rows]
   return as_markdown([list(rows[0]), *cells])
 
 
@@ -219,7 +219,8 @@ def _percent(share: float | None) -> float | None:
   return None if share is None else 100.0 * share
 
 
-def _show(cell: Cell) -> str:
+def show(cell: Cell) -> str:
+  """Returns a cell as text."""
   match cell:
     case None:
       return '–'

@@ -321,10 +321,10 @@ def test_a_folder_without_a_run_is_a_usage_error(tmp_path, capsys):
 
 
 def test_small_shares_keep_their_digits():
-  assert table._show(0.0123) == '0.012'
-  assert table._show(0.0) == '0.00'
-  assert table._show(99.996) == '100.00'
-  assert table._show(1234567) == '1,234,567'
+  assert table.show(0.0123) == '0.012'
+  assert table.show(0.0) == '0.00'
+  assert table.show(99.996) == '100.00'
+  assert table.show(1234567) == '1,234,567'
 
 
 def test_the_module_can_be_run(tmp_path, monkeypatch):
