@@ -33,6 +33,8 @@ def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   )
   _accuracy(first, runs, augmented)
   nonzero(fig, rest, sparse, title_width=34)
+  breaks = rest[0].get_title(loc='left').count('\n') if rest else 0
+  first.set_title('Accuracy' + '\n' * breaks)  # level with its neighbours
   return fig
 
 
@@ -82,7 +84,7 @@ def _accuracy(ax: axes.Axes, runs: Runs, augmented: bool) -> None:
     look = {'color': style.COLORS[i % len(style.COLORS)]}
     axis.share(ax, metrics, 'test/accuracy', label=label, **look)
     axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
-  ax.set(title='Accuracy', ylabel='accuracy (%)')
+  ax.set(ylabel='accuracy (%)')
   axis.epochs(ax, [line for _, metrics in runs for line in metrics])
   ax.plot([], [], '-', color='0.4', label='test')
   kind = 'train (augmented images)' if augmented else 'train'

@@ -54,8 +54,8 @@ def test_the_best_epoch_is_marked():
 def test_titles_begin_at_the_same_height():
   rows = [{'epoch': 1, 'nonzero/fc1': 0.5}]
   fig = report.draw_curves([('A', rows), ('long ' * 9, rows)])
-  titles = [ax.get_title(loc='left') for ax in fig.axes[1:]]
-  assert titles == ['A\n', 'long ' * 6 + 'long\nlong long']
+  titles = [ax.get_title(loc='left') for ax in fig.axes]
+  assert titles == ['Accuracy\n', 'A\n', 'long ' * 6 + 'long\nlong long']
 
 
 def test_curves_of_runs_without_metrics_are_saved(tmp_path):
