@@ -25,7 +25,9 @@ def test_a_part_needs_nothing_that_its_extra_does_not_name(extra):
   )
 
 
-@pytest.mark.parametrize('module', ['report', 'mdl', 'locality', 'augment'])
+@pytest.mark.parametrize(
+  'module', ['report', 'mdl', 'locality', 'augment', 'geometry', 'export']
+)
 def test_a_command_says_what_it_needs(module):
   blocked = "import sys; sys.modules['ml_collections'] = None\n"
   done = subprocess.run(
