@@ -4,7 +4,7 @@ r"""What `make demo` runs: a small S-FC on images that are drawn on the spot.
   python main.py --config=configs/demo.py --workdir=runs/demo/beta_lasso
 
 The two classes differ only in how far neighbouring pixels are correlated, so
-a net that has found locality needs few weights. 25 seconds each on 2 cores;
+a net that has found locality needs few weights. Half a minute each on 2 cores;
 results/demo.md has the accuracies and the weights that remain.
 """
 
