@@ -86,6 +86,7 @@ with tempfile.TemporaryDirectory() as folder:
   said = subprocess.run(
     [sys.executable, 'main.py', '--config=configs/s_fc.py:nlgp,smoke',
      '--config.data.nlgp.train=1500', '--config.data.nlgp.test=200',
+     '--config.data.limit=0',
      f'--workdir={folder}/run'],
     capture_output=True, text=True,
   )
