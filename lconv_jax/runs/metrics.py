@@ -26,13 +26,15 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
   Lines that are not rows are left out with a warning. Of a row that is there
   twice, the first one counts. A half-written last line, which a killed process
-  leaves, is left out silently.
+  leaves, is left out silently. A finished run without a file is warned about.
 
   Raises:
     UsageError: the file cannot be read.
   """
   path = pathlib.Path(folder) / FILE
   rows, wrong = _parse(path)
+  if not path.exists() and (path.parent / 'done.json').exists():
+    wrong = 'is missing, although the run is finished'
   if wrong:
     _warn(path, wrong)
   return rows

@@ -182,3 +182,10 @@ def test_a_broken_tensorflow_stops_no_run(tmp_path, monkeypatch):
   write(tmp_path, 0, 10, 20)
   metrics._summary_writer.cache_clear()
   assert metrics.read(tmp_path) == rows(10, 20)
+
+
+def test_a_finished_run_without_metrics_is_warned_about(tmp_path, said):
+  assert metrics.read(tmp_path) == [] and not said
+  (tmp_path / 'done.json').write_text('{}')
+  assert metrics.read(tmp_path) == []
+  assert 'metrics.jsonl is missing, although the run is finished' in said[0]
