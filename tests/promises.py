@@ -93,7 +93,7 @@ with tempfile.TemporaryDirectory() as folder:
   assert said.returncode == 0, said.stdout + said.stderr
   events = list(pathlib.Path(folder, 'run').glob('events.out.*'))
   assert bool(events) == TENSORFLOW, events
-  assert ('lconv_jax[tensorboard]' in said.stdout) != TENSORFLOW, said.stdout
+  assert ('lconv_jax[tensorboard]' in said.stderr) != TENSORFLOW, said.stderr
   subprocess.run(
     [sys.executable, '-m', 'lconv_jax.report', f'{folder}/run'], check=True
   )
