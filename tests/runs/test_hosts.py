@@ -47,7 +47,7 @@ def start(workdir, *args, each=((), ())):
   ]  # fmt: skip
 
 
-def finish(processes, seconds=120):
+def finish(processes, seconds=240):
   """Returns exit statuses and outputs of all."""
   end = time.monotonic() + seconds
   try:
@@ -116,14 +116,14 @@ def test_a_death_ends_the_run_and_another_count_continues_it(
   folder = tmp_path / 'run'
   processes = start(folder, '--config.train.epochs=5')
   first = folder / checkpoint.FOLDER / '8'
-  end = time.monotonic() + 60
+  end = time.monotonic() + 180
   while not first.exists():
     assert time.monotonic() < end, finish(processes)
     time.sleep(0.02)
   processes[victim].send_signal(signal.SIGKILL)
   killed = time.monotonic()
   status, outputs = finish(processes)
-  assert time.monotonic() - killed < 60
+  assert time.monotonic() - killed < 120
   assert status[victim] == -signal.SIGKILL
   assert status[1 - victim] not in (0, -signal.SIGKILL)
   # Ours, or that of JAX where its service is the first to notice.
