@@ -194,7 +194,7 @@ def finish(
 def kills(
   kind: str, count: int, root: pathlib.Path, rng: random.Random
 ) -> dict[str, int]:
-  """Disturbs runs `count` times; returns what became of them."""
+  """Disturbs runs `count` times, and counts how they end."""
   found = collections.Counter(kills=0, runs=0, same=0, different=0, stopped=0)
   if not count:
     return dict(found)

@@ -40,8 +40,8 @@ Run = Callable[[np.ndarray], np.ndarray]  # images -> logits
 def random_net(alpha: int, density: float) -> tuple[Step, ...]:
   """Returns S-FC with normal weights, most of which are zero.
 
-  The last layer has all of its weights, as most of them are left in trained
-  nets; otherwise many units would do nothing.
+  The last layer has all its weights, as trained nets keep most of theirs there;
+  otherwise many units would do nothing.
   """
   rng = np.random.default_rng(0)
   inputs, wide, narrow = int(np.prod(pictures.SHAPE)), 256 * alpha, 24 * alpha

@@ -1,4 +1,4 @@
-r"""What `make scrambled` runs: nets on images whose pixels are scrambled.
+r"""Nets on images whose pixels are scrambled, as `make scrambled` runs them.
 
   python main.py --config=configs/scrambled.py --workdir=runs/scrambled/dense
   python -m lconv_jax.geometry runs/scrambled/dense

@@ -26,7 +26,8 @@ import rich.live
 
 from launch import options, status, sweep, together
 from launch.status import State
-from lconv_jax import command, runs
+from lconv_jax import runs
+from lconv_jax.report import command
 
 _LOOK = 0.5  # seconds between two looks at the processes
 # The last is what closing a terminal sends.

@@ -20,8 +20,8 @@ import rich.table
 
 from configs import grids
 from launch import sweep
-from lconv_jax import command, errors, report, runs
-from lconv_jax.report import selection
+from lconv_jax import errors, report, runs
+from lconv_jax.report import command, selection
 
 
 def candidates(

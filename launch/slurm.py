@@ -20,7 +20,8 @@ import sys
 from collections.abc import Sequence
 
 from launch import options, sweep
-from lconv_jax import command, runs
+from lconv_jax import runs
+from lconv_jax.report import command
 
 _SCRIPT = 'slurm.sh'
 

@@ -12,7 +12,7 @@ import pathlib
 import sys
 from collections.abc import Iterator, Sequence
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('train'):
   from lconv_jax import errors, report

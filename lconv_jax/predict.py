@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('export'):
   from PIL import Image

@@ -15,7 +15,7 @@ def equations(jaxpr):
 
 
 def is_exact(product):
-  """Whether its precision is the highest, for both inputs."""
+  """Returns whether an equation has the highest precision for both inputs."""
   highest = jax.lax.Precision.HIGHEST
   return product.params['precision'] in (highest, (highest, highest))
 

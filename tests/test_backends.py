@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lconv_jax import backends, command, errors, train
+from lconv_jax import backends, errors, train
+from lconv_jax.report import command
 from lconv_jax.train import run
 from tests import small
 

@@ -28,10 +28,9 @@ ROOMS = {
   'mdl': 'data models runs',
   'export': 'conv data models runs',
   'train': 'augment backends data lasso locality models runs',
-  'command': 'backends',
-  'report': 'command data geometry locality models runs',
-  'figures': 'command report',
-  'predict': 'command export',
+  'report': 'backends data geometry locality models runs',
+  'figures': 'report',
+  'predict': 'export report',
   '__init__': 'conv lasso',
 }
 

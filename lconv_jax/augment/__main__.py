@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('train'):
   from lconv_jax import augment, data, errors, report

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('export,train'):
   from lconv_jax import data, errors, report

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('train'):
   from lconv_jax import data, errors, geometry, report, runs

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('train'):
   from lconv_jax import errors, locality, report, runs

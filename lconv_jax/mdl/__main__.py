@@ -9,7 +9,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('mdl,train'):
   from lconv_jax import errors, report

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lconv_jax import command
+from lconv_jax.report import command
 
 with command.needs('train'):
   from lconv_jax import models, report

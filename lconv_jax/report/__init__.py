@@ -2,8 +2,9 @@
 
 `runs.read` returns the runs that `row`, `text`, `filters`, `draw` and others
 here take; `paper` has the paper's figures and tables, which `python -m
-lconv_jax.figures` makes of run folders. Names are imported when they are first
-used, so that a table does not wait for matplotlib.
+lconv_jax.figures` makes of run folders; `command` is what all command lines
+share. Names are imported when they are first used, so that a table does not
+wait for matplotlib.
 """
 
 import importlib

@@ -58,7 +58,7 @@ class Event(NamedTuple):
 class Folder:
   """Folder of a run that is trained or evaluated.
 
-  If several processes train the run, all of them call the same methods in the
+  If several processes train the run, they all call the same methods in the
   same order: the first process reads and writes, the others get what it has
   read, and an error in one process stops all.
   """
@@ -210,7 +210,7 @@ class Folder:
   def steps(self) -> list[int]:
     """Returns the steps of checkpoints from which the run can continue.
 
-    There are none before the first checkpoint.
+    The list is empty before the first checkpoint.
 
     Raises:
       UsageError: all checkpoints are damaged or lost.

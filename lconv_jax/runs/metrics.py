@@ -211,7 +211,7 @@ def _parse(path: pathlib.Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-  """Returns the row in a line, None if there is none."""
+  """Returns the row in a line, or None if the line is not a row."""
   try:
     row = json.loads(line.strip(b'\0').decode('utf-8'))
   except (ValueError, RecursionError):

@@ -26,7 +26,7 @@ def test_units_stay_that_lie_between_pixels_and_logits(name):
 
 
 def constant(bias, layer='conv1', axis=0):
-  """Leaves two channels without input, one of them constantly not 0."""
+  """Leaves two channels without input, and makes one a constant."""
 
   def change(params):
     kernel = np.moveaxis(params[layer]['kernel'], axis, 0)

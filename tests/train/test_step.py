@@ -136,7 +136,7 @@ def test_steps_equal_numpy(name, data):
 
 
 def changed(a, b):
-  """Whether any leaf differs."""
+  """Returns whether any leaf differs."""
   leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
   return any(not np.array_equal(x, y) for x, y in leaves)
 

@@ -1,4 +1,4 @@
-"""Command lines of the package's modules."""
+"""Parts that the command lines of all modules share."""
 
 import argparse
 import contextlib
