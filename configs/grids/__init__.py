@@ -3,7 +3,8 @@
 A grid's `sweep()` returns its points, each a dict from fields of
 configs/base.py to values; `mini()` returns a small counterpart for one CPU.
 `CONFIG` is the config that the points change, unless a command names another.
-A file of your own may define the same three names.
+`PARTS`, where there is such a dict, has functions that return parts of the
+grid, by name. A file of your own may define the same names.
 """
 
 import importlib
@@ -24,6 +25,7 @@ NAMES = (
   'table2',
   'width',
   'resnet_kernel',
+  'scaling',
   'single',
 )
 
@@ -32,15 +34,16 @@ def load(grid: str) -> tuple[str, list[Point]]:
   """Returns a grid's config file and its points.
 
   Args:
-    grid: one of `NAMES` or a .py file, and after a colon a variant: `mini`, or
-      `nested` for a grid whose points stand for the winners of other grids.
+    grid: one of `NAMES` or a .py file, and after a colon a variant: `mini`, a
+      part of the grid, or `nested` for a grid whose points stand for the
+      winners of other grids.
 
   Raises:
     ValueError: the grid does not exist; the message is one sentence.
   """
   name, _, variant = grid.partition(':')
   content = _content(name)
-  variants = {'': content['sweep']}
+  variants = {'': content['sweep'], **content.get('PARTS', {})}
   if 'mini' in content:
     variants['mini'] = content['mini']
   if 'nested' in inspect.signature(content['sweep']).parameters:
