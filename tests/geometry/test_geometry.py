@@ -3,6 +3,7 @@ import pytest
 
 from lconv_jax import geometry
 from lconv_jax.geometry import graph, similarity, stress
+from lconv_jax.geometry.match import match
 
 SIDE = 12
 
@@ -40,6 +41,25 @@ def test_the_grid_is_recovered_from_similarity(grid):
   # Its positions, turned and mirrored as the truth, are near it.
   error = grid.difference(geometry.aligned(found, true), true)
   assert np.sqrt((error**2).sum(1).mean()) == pytest.approx(scores.rms)
+
+
+@pytest.mark.parametrize(
+  'grid', [geometry.Grid(6, 11), geometry.Grid(9, 5, torus=True)], ids=str
+)
+def test_pixels_are_matched_to_their_cells(grid):
+  values, true = hidden(grid, noise=0.01)
+  own = stress.snap(true, grid)
+  # Rows that have changed places; what pixels have in common with themselves
+  # does not hold them there.
+  moved = own.copy()
+  moved[(own // grid.width == 1)] += 2 * grid.width
+  moved[(own // grid.width == 3)] -= 2 * grid.width
+  for alike in (0, 1, 100):
+    np.fill_diagonal(values, alike)
+    cell, positions = match(values, moved, grid, 10)
+    np.testing.assert_array_equal(cell, own)
+    error = grid.difference(positions, true)
+    assert np.hypot(*error.T).max() < 0.5
 
 
 def test_the_surface_is_found_by_agreement():

@@ -106,6 +106,37 @@ def test_other_images_are_refused(shape, classes, message, conv_run):
     warm_start.load(str(conv_run), net('s_fc', shape, classes))
 
 
+def test_pixels_in_another_order_are_refused(conv_run, tmp_path):
+  source, order = tmp_path / 'source', np.random.RandomState(3).permutation(64)
+  fields = {
+    'data__permute': 3, 'model__name': 's_fc', 'model__base_channels': 1,
+  }  # fmt: skip
+  image = 8, 8, 1
+  kernel = np.zeros((64, 16), np.float32)
+  fake_runs.write(source, kernel=kernel, image=image, **fields)
+  like = net('s_fc', image, fake_runs.CLASSES)
+  for origin in None, order[::-1].copy():
+    with pytest.raises(
+      errors.UsageError, match=r'init_from=.*another order.*permute=3.*layout='
+    ):
+      warm_start.load(str(source), like, origin)
+  got = warm_start.load(str(source), like, order)
+  np.testing.assert_array_equal(got['params']['conv1']['kernel'], kernel)
+  # A layout that undoes the permutation gives the true order.
+  grid = tmp_path / 'geometry.npz'
+  np.savez(grid, cell=order, permute=3)
+  laid_out = tmp_path / 'laid_out'
+  fields['data__layout'] = str(grid)
+  fake_runs.write(laid_out, kernel=kernel, image=image, **fields)
+  warm_start.load(str(laid_out), like)
+  with pytest.raises(errors.UsageError, match=r'init_from=.*geometry.npz'):
+    warm_start.load(str(laid_out), like, order)
+  # A run asks with the order of its own images.
+  c = config('s_fc', **{'train.init_from': str(conv_run), 'data.permute': 3})
+  with pytest.raises(errors.UsageError, match=r'another order.*permute=-1'):
+    train.train_and_evaluate(c, tmp_path / 'run')
+
+
 def test_a_run_older_than_local_norm_is_embedded_in_a_unit_net(
   conv_run, tmp_path
 ):
