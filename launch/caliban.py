@@ -12,7 +12,7 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from launch import container, options, sweep
+from launch import container, options, roots, sweep
 
 _FILE = 'caliban.json'
 # Values that absl takes for booleans.
@@ -82,14 +82,14 @@ def main(argv: Sequence[str] | None = None) -> None:
   made.add_argument('--nogpu', action='store_true', help='as of Caliban')
   args, whole = options.parse(made, argv)
   root = args.root.absolute()
-  todo = sweep.unfinished(root, whole)
+  todo = roots.unfinished(root, whole)
   where = args.remote_root or root
   entries = [experiment(sweep.flags(whole, name, where)) for name in todo]
   text = json.dumps(entries, indent=1)
   with options.one_sentence():
     typed = commands(whole, root, args.remote_root, not args.nogpu)
     if not args.dry_run:
-      sweep.claim(root, whole)
+      roots.claim(root, whole)
       (root / _FILE).write_text(text, encoding='utf-8')
   if args.dry_run:
     print(text)

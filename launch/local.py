@@ -24,7 +24,7 @@ from types import FrameType
 import rich.console
 import rich.live
 
-from launch import options, status, sweep, together
+from launch import options, roots, status, sweep, together
 from launch.status import State
 from lconv_jax import runs
 from lconv_jax.report import command
@@ -201,14 +201,14 @@ def main(argv: Sequence[str] | None = None) -> None:
   apart = args.jobs > 0 or args.gpus
   with contextlib.ExitStack() as stack:
     with options.one_sentence():
-      sweep.merge(args.root, whole, runs.FREE)
+      roots.merge(args.root, whole, runs.FREE)
       if args.dry_run:
         _print_commands(launcher, args, apart)
         return
-      stack.enter_context(sweep.only(args.root, '.launcher.lock'))
-      with sweep.only(args.root, together.LOCK):
+      stack.enter_context(roots.only(args.root, '.launcher.lock'))
+      with roots.only(args.root, together.LOCK):
         pass  # a main.py --grid that a killed launcher left behind
-      sweep.claim(args.root, whole, runs.FREE)
+      roots.claim(args.root, whole, runs.FREE)
     stack.enter_context(launcher.working())
     if not apart and len(launcher.left()) > 1:
       train_together(launcher, args)

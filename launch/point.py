@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from launch import options, sweep
+from launch import options, roots, sweep
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(__doc__)
   root, index, *more = argv
   with options.one_sentence():
-    whole = sweep.read(root)
+    whole = roots.read(root)
   names = list(whole.points)
   if int(index) >= len(names):
     sys.exit(f'error: {root} has points 0 ... {len(names) - 1}, not {index}.')

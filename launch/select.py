@@ -19,7 +19,7 @@ import rich.markup
 import rich.table
 
 from configs import grids
-from launch import sweep
+from launch import roots, sweep
 from lconv_jax import errors, report, runs
 from lconv_jax.report import command, selection
 
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = parser.parse_args(argv)
   root = pathlib.Path(args.root).expanduser()
   try:
-    rows = winners(candidates(root, sweep.read(root)))
+    rows = winners(candidates(root, roots.read(root)))
   except (ValueError, errors.UsageError) as e:
     sys.exit(f'error: {errors.one_line(e)}')
   rich.console.Console().print(table(rows))

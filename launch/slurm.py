@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from launch import options, sweep
+from launch import options, roots, sweep
 from lconv_jax import runs
 from lconv_jax.report import command
 
@@ -126,7 +126,7 @@ def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
       'see the script, or launch.local to train on this machine.'
     )
   path = root / _SCRIPT
-  names = list(sweep.merge(root, asked, runs.FREE).points)
+  names = list(roots.merge(root, asked, runs.FREE).points)
   submitted = _submitted(path)
   finished = {i for i, n in enumerate(names) if runs.done(root / n)}
   wanted = {names.index(n) for n in asked.points}
@@ -141,7 +141,7 @@ def _launch(args: argparse.Namespace, asked: sweep.Sweep) -> None:
   if args.dry_run:
     print(text, shlex.join(['sbatch', str(path)]), sep='\n')
     return
-  sweep.claim(root, asked, runs.FREE)
+  roots.claim(root, asked, runs.FREE)
   (root / 'logs').mkdir(exist_ok=True)
   path.write_text(text, encoding='utf-8')
   _submit(path)

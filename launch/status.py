@@ -16,7 +16,7 @@ import rich.console
 import rich.markup
 import rich.table
 
-from launch import options, sweep
+from launch import options, roots
 from lconv_jax import errors, runs, train
 
 
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(__doc__)
   root = pathlib.Path(argv[0])
   with options.one_sentence():
-    names = sweep.read(root).points
+    names = roots.read(root).points
   statuses = {name: read(root / name) for name in names}
   rich.console.Console().print(table(statuses))
   for name, s in statuses.items():

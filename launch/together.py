@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import ml_collections
 
-from launch import sweep
+from launch import roots, sweep
 from lconv_jax import errors, runs, train
 
 LOCK = '.lock'  # in the root: held while points train
@@ -61,9 +61,9 @@ def train_grid(
   with contextlib.ExitStack() as stack:
     try:
       whole = sweep.expand(spec, config_file, overrides, numbers)
-      sweep.merge(root, whole, runs.FREE)
-      stack.enter_context(sweep.only(root, LOCK))
-      sweep.claim(root, whole, runs.FREE)
+      roots.merge(root, whole, runs.FREE)
+      stack.enter_context(roots.only(root, LOCK))
+      roots.claim(root, whole, runs.FREE)
     except ValueError as e:
       raise errors.UsageError(str(e)) from e
     configs = {}

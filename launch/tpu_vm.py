@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 
-from launch import checkout, options, sweep
+from launch import checkout, options, roots, sweep
 
 _TAR = 'lconv_jax.tar.gz'
 _INCOMING = '.incoming'  # of ROOT: a run that is being copied
@@ -157,8 +157,8 @@ def main(argv: Sequence[str] | None = None) -> None:
           'gcloud is not installed; see '
           'https://cloud.google.com/sdk/docs/install.'
         )
-      sweep.claim(root, whole)
-      stack.enter_context(sweep.only(root, '.tpu_vm.lock'))
+      roots.claim(root, whole)
+      stack.enter_context(roots.only(root, '.tpu_vm.lock'))
     try:
       left = _train(args, whole, root)
     except KeyboardInterrupt:
@@ -177,7 +177,7 @@ def _train(
   args: argparse.Namespace, whole: sweep.Sweep, root: pathlib.Path
 ) -> list[str]:
   """Trains points that are not finished; returns those that did not finish."""
-  todo = sweep.unfinished(root, whole)
+  todo = roots.unfinished(root, whole)
   for name in todo:
     if (root / name).exists():
       raise ValueError(
@@ -214,7 +214,7 @@ def _fetch(
   vm.fetch(f'{there}/{name}', incoming)
   if dry_run:
     return True
-  if not sweep.finished(incoming, name):
+  if not roots.finished(incoming, name):
     return False
   (incoming / name).rename(root / name)
   incoming.rmdir()

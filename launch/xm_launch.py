@@ -24,7 +24,7 @@ from xmanager.cloud import docker_lib
 # first entry afterwards, so this one comes last.
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
-from launch import checkout, container, options, sweep
+from launch import checkout, container, options, roots, sweep
 from lconv_jax import errors
 
 _GRID = flags.DEFINE_string('grid', None, 'Of configs/grids, or a .py file.')
@@ -77,19 +77,19 @@ async def main(argv: Sequence[str]) -> None:
   try:
     executor = _executor(whole, root)
     skipped = _submitted(root) if vertex and not _RESUBMIT.value else []
-    todo = [n for n in sweep.unfinished(root, whole) if n not in skipped]
+    todo = [n for n in roots.unfinished(root, whole) if n not in skipped]
     print(f'{len(todo)} of {len(whole.points)} points to run.')
     where = _REMOTE_ROOT.value or root
     args = {name: sweep.flags(whole, name, where) for name in todo}
     if _DRY_RUN.value:
       print(*(' '.join(words) for words in args.values()), sep='\n')
       return
-    sweep.claim(root, whole)
+    roots.claim(root, whole)
     if todo:
       await _run(executor, root, args)
   except (RuntimeError, ValueError) as e:  # XManager's messages, too
     sys.exit(f'error: {errors.one_line(e)}')
-  failed = [name for name in todo if not sweep.finished(root, name)]
+  failed = [name for name in todo if not roots.finished(root, name)]
   if failed and not vertex:
     sys.exit(
       f'error: {len(failed)} of {len(todo)} points are not finished, such as '

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from launch import options, sweep
+from launch import options, roots
 from lconv_jax import errors, runs, train
 from lconv_jax.data import prepared
 from lconv_jax.report import find
@@ -36,7 +36,7 @@ def checked(**fields):
     lambda url: prepared.locate('cifar10', str(url)),
     lambda url: runs.read(url),
     lambda url: find.find([url]),
-    lambda url: sweep.read(url),
+    lambda url: roots.read(url),
   ],
 )
 def test_addresses_are_refused_at_once(use, url, tmp_path, monkeypatch):

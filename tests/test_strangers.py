@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from launch import select, status, sweep
+from launch import roots, select, status, sweep
 from lconv_jax import errors, figures, report, runs
 from lconv_jax.locality import __main__ as locality
 from lconv_jax.mdl import __main__ as mdl
@@ -132,7 +132,7 @@ def test_a_grid_with_damaged_points_has_a_winner(folders, tmp_path, capsys):
 def test_a_point_must_be_the_name_of_a_folder(tmp_path, name):
   root = grid(tmp_path / 'grid', 'good', name)
   with pytest.raises(ValueError, match='has a point') as e:
-    sweep.read(root)
+    roots.read(root)
   assert '\x1b' not in str(e.value)
 
 
@@ -143,7 +143,7 @@ def test_a_point_must_be_the_name_of_a_folder(tmp_path, name):
 def test_a_damaged_grid_is_said(tmp_path, content):
   (tmp_path / 'grid.json').write_bytes(content.encode('latin-1'))
   with pytest.raises(ValueError, match='holds no grid'):
-    sweep.read(tmp_path)
+    roots.read(tmp_path)
 
 
 def test_names_are_shown_and_not_obeyed(tmp_path):

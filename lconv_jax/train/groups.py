@@ -5,10 +5,14 @@ order. A checkpoint therefore says which runs these were, and a run continues
 among the same ones. Those that no longer train take part as idle lanes.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import jax
+import ml_collections
 import numpy as np
+from flax import traverse_util
 
 from lconv_jax import runs
 from lconv_jax.train import optim
@@ -16,6 +20,9 @@ from lconv_jax.train import optim
 # The numbers of `optim.Hyper` by the names of their fields, by the name of the
 # run folder; the order is that of the lanes.
 Group = Mapping[str, Mapping[str, int | float]]
+
+# Numbers that are left out of the program if they are 0.
+_SWITCHES = ('optim.momentum', 'model.dropout')
 
 
 class Part(NamedTuple):
@@ -57,6 +64,26 @@ class Part(NamedTuple):
       group = dict(zip(names, map(_fields, self.hypers), strict=True))
     for folder in self.folders:
       folder.group = dict(group or {})
+
+
+def program_of(config: ml_collections.ConfigDict) -> str:
+  """Returns a key that is equal for runs that one program can train."""
+  flat = traverse_util.flatten_dict(config.to_dict(), sep='.')
+  for field in optim.FIELDS:
+    # Without dropout, or momentum, the program is another one.
+    flat[field] = field in _SWITCHES and flat[field] > 0
+  return json.dumps(flat, sort_keys=True)
+
+
+def most_at_once(config: ml_collections.ConfigDict, limit: int, count: int) -> int:
+  """Returns how many of `count` runs may train side by side.
+
+  Args:
+    config: that of one of these runs.
+    limit: what the user asked for; 0: as many as fit, where that is faster.
+    count: the number of runs.
+  """
+  return limit or (1 if _gains_nothing(config) else count)
 
 
 def parts(
@@ -132,6 +159,12 @@ def split(
 ) -> list[Sequence[runs.Folder]]:
   """Divides runs into parts of at most `size`."""
   return [folders[i : i + size] for i in range(0, len(folders), size)]
+
+
+def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
+  """Returns whether runs side by side are slower than one after the other."""
+  # 0.7 times the speed (benchmarks/results/grid_steps.json); elsewhere unknown.
+  return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
 
 
 def _limited(part: Part, at_once: int) -> Iterator[Part]:

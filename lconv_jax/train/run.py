@@ -10,24 +10,19 @@ from typing import Any
 
 import jax
 import ml_collections
-from flax import traverse_util
 
 from lconv_jax import backends, errors, runs
 from lconv_jax.data import dataset as data
 from lconv_jax.train import (
   check,
   groups,
+  headline,
   loop,
-  optim,
-  parallel,
   precision,
   warm_start,
 )
 from lconv_jax.train.side_by_side import DoesNotFit
 from lconv_jax.train.trainer import Setup, Trainer, setup
-
-# Numbers that are left out of the program if they are 0.
-_SWITCHES = ('optim.momentum', 'model.dropout')
 
 
 @backends.pinned()
@@ -121,7 +116,7 @@ def train_all(
           'config.train.epochs=0 evaluates a single run; give its folder as '
           '--workdir, without a grid.'
         )
-      members = programs.setdefault(_program_of(config), [])
+      members = programs.setdefault(groups.program_of(config), [])
       members.append(folder)
       if folder.done():
         finished += 1
@@ -133,7 +128,7 @@ def train_all(
   )
   waiting = []
   for members in programs.values():
-    size = _at_once(members[0].config, at_once, len(members))
+    size = groups.most_at_once(members[0].config, at_once, len(members))
     rest = [folder for folder in members if folder in unfinished]
     waiting += groups.parts(members, rest, size)
   _train_in_turn(waiting, root)
@@ -195,28 +190,6 @@ def _evaluate(folder: runs.Folder) -> dict[str, Any]:
     return result
 
 
-def _program_of(config: ml_collections.ConfigDict) -> str:
-  """Returns a key that is equal for runs that one program can train."""
-  flat = traverse_util.flatten_dict(config.to_dict(), sep='.')
-  for field in optim.FIELDS:
-    # Without dropout, or momentum, the program is another one.
-    flat[field] = field in _SWITCHES and flat[field] > 0
-  return json.dumps(flat, sort_keys=True)
-
-
-def _at_once(
-  config: ml_collections.ConfigDict, at_once: int, count: int
-) -> int:
-  """Returns how many of `count` runs may train side by side."""
-  return at_once or (1 if _gains_nothing(config) else count)
-
-
-def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
-  """Returns whether runs side by side are slower than one after the other."""
-  # 0.7 times the speed (benchmarks/results/grid_steps.json); elsewhere unknown.
-  return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
-
-
 def _train_in_turn(waiting: list[groups.Part], where: pathlib.Path) -> None:
   """Trains one part after the other; the folders note what fails.
 
@@ -275,7 +248,7 @@ def _train(
       )
       if config.train.init_from and not saved:
         warm_start.start(trainer, part.folders)
-      runs.hosts.say(_headline(part, trainer, where))
+      runs.hosts.say(headline.of(part, trainer, where))
       part.note()
       return [], loop.train(lanes, trainer, where)
     except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
@@ -318,45 +291,3 @@ def _restore(
     part = part.alive()
     if all(saved[folder] for folder in part.folders):
       return part, {f: saved[f] for f in part.folders}, []
-
-
-def _headline(part: groups.Part, trainer: Trainer, folder: pathlib.Path) -> str:
-  """Returns lines that tell a person what is trained, and on what."""
-  config = part.folders[0].config
-  built, device = trainer.setup, jax.devices()[0].device_kind
-  sizes = {name: stop - start for name, (start, stop) in built.splits.items()}
-  count, more = trainer.count, jax.process_count()
-  processes = '' if more == 1 else f', {more} processes'
-  side_by_side = '' if count == 1 else f', {count} runs side by side'
-  if idle := part.lanes.count(None):
-    side_by_side += f' ({idle} of these idle)'
-  beginning = 'a new run'
-  if trainer.step:
-    beginning = f'continues after step {trainer.step}{_in_other_company(part)}'
-  elif source := config.train.init_from:
-    beginning = f'a new run, from the best net of {source}'
-  return (
-    f'{config.model.name} α={config.model.base_channels}: '
-    f'{sum(trainer.weights.values()):,} weights, {config.optim.name}, '
-    f'{built.program.dtype} on {parallel.device_count()} × '
-    f'{device}{processes}{side_by_side}\n'
-    f'{config.data.name}: {sizes["train"]:,} training, '
-    f'{sizes["validation"]:,} validation, {sizes["test"]:,} test images\n'
-    f'{folder}: {beginning}'
-  )
-
-
-def _in_other_company(part: groups.Part) -> str:
-  """Returns a sentence if runs trained side by side with others before."""
-  now = [] if not part.lanes[1:] else [f.path.name for f in part.folders]
-  for folder in part.folders:
-    if not part.group and folder.group is not None:
-      before = list(folder.group)
-      if before != now:
-        return (
-          f'; {folder.path.name} trained side by side with '
-          f'{len(before[1:])} other runs before, and not with the same ones '
-          'now: its results will differ by rounding from those of an '
-          'uninterrupted run'
-        )
-  return ''

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from launch import caliban, sweep
+from launch import caliban, roots, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 CALIBAN = os.environ.get('CALIBAN') or shutil.which('caliban')
@@ -74,7 +74,7 @@ def test_caliban_run_passes_the_flags_of_every_point(tmp_path, capsys):
   root = tmp_path / 'root'
   (command,) = launch(capsys, root)
   passed, said = dry_run(command, tmp_path)
-  same(passed, sweep.read(root), root)
+  same(passed, roots.read(root), root)
   assert said.count(f'-v {root}:{root} ') == 20
   assert '--runtime nvidia' in said
   (command,) = launch(capsys, root, '--nogpu')
@@ -87,7 +87,7 @@ def test_caliban_cloud_passes_the_flags_of_every_point(tmp_path, capsys):
   root = tmp_path / 'root'
   cloud, cluster = launch(capsys, root, '--remote_root=/mnt/sgd')
   passed, _ = dry_run(cloud, tmp_path, PROJECT_ID='project')
-  same(passed, sweep.read(root), '/mnt/sgd')
+  same(passed, roots.read(root), '/mnt/sgd')
   # Without credentials, not even its dry run does anything.
   assert cluster == cloud.replace('cloud', 'cluster job submit', 1)
 
@@ -129,7 +129,7 @@ def test_what_is_finished_is_left_out(tmp_path, capsys):
   launch(capsys, root)
   config = root / 'caliban.json'
   assert len(json.loads(config.read_text())) == 20
-  first, *others = sweep.read(root).points
+  first, *others = roots.read(root).points
   for name in others:
     finish(name)
   assert len(launch(capsys, root)) == 1

@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from configs import base, grids
-from launch import options, sweep
+from launch import options, roots, sweep
 from lconv_jax import models
 from lconv_jax.train import check, optim
 
@@ -196,7 +196,7 @@ def test_a_grid_of_ones_own(tmp_path):
     'def sweep(): return [{"data.nlgp.xi": x} for x in ((1., 2.), (3., 4.))]'
   )
   for _ in range(2):  # JSON has no tuples
-    sweep.claim(tmp_path / 'root', sweep.expand(str(path)))
+    roots.claim(tmp_path / 'root', sweep.expand(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -240,14 +240,14 @@ def test_a_point_that_cannot_be_right_is_named(point, hint, tmp_path):
 def test_a_root_keeps_its_grid(tmp_path):
   root = tmp_path / 'root'
   first = sweep.expand('learning_rate', None, {'data.dir': 'a'})
-  sweep.claim(root, first, free=['data.dir'])
-  assert sweep.read(root) == first
+  roots.claim(root, first, free=['data.dir'])
+  assert roots.read(root) == first
   # More seeds, and what does not matter, may come later.
   more = sweep.expand('learning_rate', None, {'data.dir': 'b'}, [0, 1])
-  sweep.claim(root, more, free=['data.dir'])
-  assert len(sweep.read(root).points) == 6
-  sweep.claim(root, first, free=['data.dir'])
-  assert len(sweep.read(root).points) == 6
+  roots.claim(root, more, free=['data.dir'])
+  assert len(roots.read(root).points) == 6
+  roots.claim(root, first, free=['data.dir'])
+  assert len(roots.read(root).points) == 6
   for other in (
     sweep.expand('sgd', 'configs/s_fc.py', {'data.dir': 'b'}),
     sweep.expand('learning_rate', 'configs/s_conv.py', {'data.dir': 'b'}),
@@ -255,23 +255,23 @@ def test_a_root_keeps_its_grid(tmp_path):
     sweep.expand('learning_rate:mini', None, {'data.dir': 'b'}),
   ):
     with pytest.raises(ValueError, match='choose another'):
-      sweep.claim(root, other, free=['data.dir'])
+      roots.claim(root, other, free=['data.dir'])
   (tmp_path / 'run').mkdir()
   (tmp_path / 'run' / 'config.json').write_text('{}')
   with pytest.raises(ValueError, match='started without a grid'):
-    sweep.claim(tmp_path, first)
+    roots.claim(tmp_path, first)
   with pytest.raises(ValueError, match='holds no grid'):
-    sweep.read(tmp_path)
+    roots.read(tmp_path)
 
 
 def test_one_launcher_at_a_time(tmp_path):
-  with sweep.only(tmp_path, '.lock'):
+  with roots.only(tmp_path, '.lock'):
     with (
       pytest.raises(ValueError, match='Another launcher'),
-      sweep.only(tmp_path, '.lock'),
+      roots.only(tmp_path, '.lock'),
     ):
       pass
-  with sweep.only(tmp_path, '.lock'):
+  with roots.only(tmp_path, '.lock'):
     pass
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from launch import point, select, status, sweep, together
+from launch import point, roots, select, status, sweep, together
 from launch.status import State
 from lconv_jax import errors, runs
 from tests import fake_runs
@@ -54,7 +54,7 @@ def local(*args):
 
 
 def names(root):
-  return list(sweep.read(root).points)
+  return list(roots.read(root).points)
 
 
 def test_a_grid_trains_in_one_process_and_its_winner_is_named(grid, tmp_path):
@@ -150,7 +150,7 @@ def test_when_the_shared_process_dies_points_train_by_themselves(
 
 def test_what_a_killed_launcher_left_behind_is_not_disturbed(grid, tmp_path):
   root = tmp_path / 'root'
-  with sweep.only(root, '.lock'):
+  with roots.only(root, '.lock'):
     code, _, err = finish(local(grid, f'--root={root}'))
   assert code == 1 and 'Another launcher is at work' in err
   assert not (root / 'logs').exists() and not (root / 'grid.json').exists()
@@ -196,7 +196,7 @@ def test_a_reason_that_points_share_is_said_once():
 
 def test_one_point_starts_from_the_root(tmp_path, monkeypatch):
   whole = sweep.expand('sgd', None, {'data.dir': 'd'})
-  sweep.claim(tmp_path, whole)
+  roots.claim(tmp_path, whole)
   started = []
   monkeypatch.setattr(os, 'execv', lambda path, words: started.append(words))
   point.main([str(tmp_path), '3', '--distributed'])
@@ -229,7 +229,7 @@ def test_winners_are_chosen_by_mean_validation_of_complete_points(tmp_path):
     ' for lr in (0.1, 0.2, 0.3)]'
   )
   whole = sweep.expand(str(path), seeds=[0, 1])
-  sweep.claim(tmp_path, whole)
+  roots.claim(tmp_path, whole)
   scores = {  # validation and test of seeds 0, 1
     ('s_fc', 0.1): ((0.5, 0.9), (0.6, 0.9)),
     ('s_fc', 0.2): ((0.6, 0.1), (0.62, 0.2)),  # best mean, worst test
@@ -241,7 +241,7 @@ def test_winners_are_chosen_by_mean_validation_of_complete_points(tmp_path):
     for seed, (validation, test) in enumerate(seeds):
       name = f'model.name={model},lr={lr:g},seed={seed}'
       fake(tmp_path, name, validation, test)
-  rows = select.winners(select.candidates(tmp_path, sweep.read(tmp_path)))
+  rows = select.winners(select.candidates(tmp_path, roots.read(tmp_path)))
   s_fc, s_conv, fc3 = rows
   assert (s_fc['optim.lr'], s_fc['finished']) == (0.2, '2 of 3')
   assert s_fc['validation (%)'] == pytest.approx(61)
@@ -261,7 +261,7 @@ def test_winners_are_chosen_by_mean_validation_of_complete_points(tmp_path):
 
 
 def test_the_status_of_what_a_folder_holds(tmp_path, capsys):
-  sweep.claim(tmp_path, sweep.expand('learning_rate'))
+  roots.claim(tmp_path, sweep.expand('learning_rate'))
   begun = tmp_path / names(tmp_path)[0]
   assert status.read(begun).state is State.WAITING
   fake_runs.write(begun, finished=False, measured=0, train__epochs=8)

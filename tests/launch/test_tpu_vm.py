@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from launch import sweep, tpu_vm
+from launch import roots, sweep, tpu_vm
 
 HERE = pathlib.Path(__file__).parents[1]
 POINTS = ['lr=0.01,seed=0', 'lr=0.1,seed=0', 'lr=1,seed=0']
@@ -94,13 +94,13 @@ def test_a_grid_is_trained_and_comes_back(cloud, tmp_path):
     for folder in (HERE, cloud / 'host0' / 'lconv_jax')
   )
   assert ours == theirs
-  whole = sweep.read(root)
+  whole = roots.read(root)
   assert list(whole.points) == POINTS
   trained = (cloud / 'host0' / 'trained').read_text().splitlines()
   assert [line.split() for line in trained] == [
     ['main.py', *sweep.flags(whole, name, '~/runs/root')] for name in POINTS
   ]
-  assert all(sweep.finished(root, name) for name in POINTS)
+  assert all(roots.finished(root, name) for name in POINTS)
   assert not (root / '.incoming').exists()
   launch(root, '--config.data.name=svhn_cropped')
   assert verbs(cloud) == ''  # nothing is left to do
@@ -130,7 +130,7 @@ def test_the_same_command_does_what_is_left(
   monkeypatch.setenv('FAIL', 'lr=0.1')
   with pytest.raises(SystemExit, match=r'1 points .* such as lr=0.1,seed=0'):
     launch(root, '--delete')
-  assert [sweep.finished(root, name) for name in POINTS] == [True, False, True]
+  assert [roots.finished(root, name) for name in POINTS] == [True, False, True]
   assert not (root / POINTS[1]).exists()
   assert 'delete' not in verbs(cloud)
   monkeypatch.setenv('FAIL', 'nothing')
@@ -138,7 +138,7 @@ def test_the_same_command_does_what_is_left(
   assert verbs(cloud) == 'describe scp ssh ssh scp'
   trained = (cloud / 'host0' / 'trained').read_text()
   assert [trained.count(name) for name in POINTS] == [1, 2, 1]
-  assert all(sweep.finished(root, name) for name in POINTS)
+  assert all(roots.finished(root, name) for name in POINTS)
 
 
 def test_a_spot_vm_that_is_gone_is_made_again(cloud, tmp_path):
@@ -146,7 +146,7 @@ def test_a_spot_vm_that_is_gone_is_made_again(cloud, tmp_path):
   (cloud / 'state').write_text('PREEMPTED')
   launch(root)
   assert verbs(cloud).startswith('describe delete create scp ssh ssh scp')
-  assert all(sweep.finished(root, name) for name in POINTS)
+  assert all(roots.finished(root, name) for name in POINTS)
 
 
 def test_what_a_lost_connection_left_is_stopped_first(cloud, tmp_path):

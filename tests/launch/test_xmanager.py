@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from launch import sweep
+from launch import roots, sweep
 
 HERE = pathlib.Path(__file__).parents[1]
 PYTHON = os.environ.get('XMANAGER_PYTHON')
@@ -54,7 +54,7 @@ def test_points_run_one_after_the_other_on_this_machine(tmp_path):
   # The last commit, with its name, and nothing that lies beside it.
   assert '.git' in image['files'] and '.venv' not in image['files']
   root = tmp_path / 'root'
-  whole = sweep.read(root)
+  whole = roots.read(root)
   assert list(whole.points) == POINTS
   assert [job['args'] for job in jobs] == [
     sweep.flags(whole, name, root) for name in POINTS
@@ -87,7 +87,7 @@ def test_points_are_submitted_to_vertex_ai_once(
   images, jobs, status, said = launch(tmp_path, *words)
   assert status == 0, said
   assert f'.{extras}\n' in images[0]['dockerfile']
-  whole = sweep.read(tmp_path / 'root')
+  whole = roots.read(tmp_path / 'root')
   assert [job['args'] for job in jobs] == [
     sweep.flags(whole, name, '/gcs/bucket/lr') for name in POINTS
   ]
