@@ -60,3 +60,19 @@ def precision(dtype: DTypeLike) -> lax.Precision | None:
   Those of 16-bit inputs need nothing: their sums are taken in float32.
   """
   return lax.Precision.HIGHEST if dtype == jnp.float32 else None
+
+
+def einsum(equation: str, a: jax.Array, b: jax.Array) -> jax.Array:
+  """Returns products of two arrays of one dtype, summed in `wide_dtype`."""
+  return jnp.einsum(
+    equation,
+    a,
+    b,
+    precision=precision(a.dtype),
+    preferred_element_type=wide_dtype(a.dtype),
+  )
+
+
+def wide_dtype(dtype: DTypeLike) -> DTypeLike:
+  """Returns the dtype of sums: float64 for float64, else float32."""
+  return jnp.promote_types(dtype, jnp.float32)

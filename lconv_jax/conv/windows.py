@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
@@ -26,6 +27,16 @@ class Window(NamedTuple):
   def count(self) -> int:
     """Number of positions."""
     return math.prod(self.positions)
+
+  def pad(self, x: Array) -> Array:
+    """Returns images [*spatial, C, B] with zeros around."""
+    return jnp.pad(x, (*self.padding, (0, 0), (0, 0)))
+
+  def crop(self, x: Array) -> Array:
+    """Undoes `pad`."""
+    for axis, (before, after) in enumerate(self.padding):
+      x = lax.slice_in_dim(x, before, x.shape[axis] - after, axis=axis)
+    return x
 
 
 def window(

@@ -75,7 +75,9 @@ def program_of(config: ml_collections.ConfigDict) -> str:
   return json.dumps(flat, sort_keys=True)
 
 
-def most_at_once(config: ml_collections.ConfigDict, limit: int, count: int) -> int:
+def most_at_once(
+  config: ml_collections.ConfigDict, limit: int, count: int
+) -> int:
   """Returns how many of `count` runs may train side by side.
 
   Args:
