@@ -10,16 +10,11 @@ from lconv_jax.runs import checkpoint, hosts, inputs, metrics
 from lconv_jax.runs.checkpoint import Checkpoint
 from lconv_jax.runs.compare import FREE
 from lconv_jax.runs.environment import environment
+from lconv_jax.runs.event import Event, FirstLayer
 from lconv_jax.runs.files import read_json, write_json
-from lconv_jax.runs.folder import (
-  ERROR,
-  SAVE_SECONDS,
-  Event,
-  FirstLayer,
-  Folder,
-  in_use,
-)
+from lconv_jax.runs.folder import ERROR, Folder, in_use
 from lconv_jax.runs.interrupt import Interrupted, Watch
+from lconv_jax.runs.lost import SAVE_SECONDS
 from lconv_jax.runs.net import load_net
 from lconv_jax.runs.record import Record, done, read
 

@@ -5,13 +5,13 @@ import functools
 import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_collections
 import numpy as np
 from jaxtyping import PyTree
 
-from lconv_jax import errors, models
+from lconv_jax import errors
 from lconv_jax.runs import (
   checkpoint,
   checksums,
@@ -20,39 +20,19 @@ from lconv_jax.runs import (
   inputs,
   interrupt,
   lock,
+  lost,
   metrics,
   record,
 )
 from lconv_jax.runs.environment import environment
+from lconv_jax.runs.event import Event, FirstLayer
 from lconv_jax.runs.files import read_json, write_json
 from lconv_jax.runs.record import done
 
 LOCK = '.lock'
 _SOURCE = 'init_from.json'
 ERROR = 'error.txt'  # says why a run stopped before its end
-# How much work a power cut may cost, and so the age of the first checkpoint.
-SAVE_SECONDS = 600.0
 _NOT_IN_PATHS = '[]\\'  # orbax writes there and cannot read back
-
-
-class FirstLayer(NamedTuple):
-  """The first layer of a net that trains."""
-
-  layer: models.Layer
-  kernel: np.ndarray
-  image_shape: tuple[int, int, int]
-
-
-class Event(NamedTuple):
-  """Evaluation or end of a run, of which callbacks are told."""
-
-  path: pathlib.Path  # the run folder
-  row: Mapping[str, Any]  # its metrics; at the end, those of the best epoch
-  finished: bool  # whether this is the end
-  # Fetches the first layer from the device; None at the end, when it is saved.
-  first_layer: Callable[[], FirstLayer] | None = None
-  # Shows an image in TensorBoard, given its name; None at the end.
-  show: Callable[[str, np.ndarray], None] | None = None
 
 
 class Folder:
@@ -220,26 +200,8 @@ class Folder:
     if found and not good:
       raise checkpoint.none_can_be_read(self.path)
     if not found:
-      self._refuse_to_start_again()
+      lost.check(self.path, self.config)
     return good
-
-  def _refuse_to_start_again(self) -> None:
-    """Raises a UsageError if the metrics show that a checkpoint was saved."""
-    rows = metrics.read(self.path)
-    began = read_json(self.path / 'config.json') or {}
-    every = max(
-      c.get('train', {}).get('checkpoint_every_epochs', 0)
-      for c in (began, self.config.to_dict())
-    )
-    # The row of an epoch is older than its checkpoint.
-    late = [row for row in rows if row.get('epoch', 0) > every]
-    slow = [row for row in rows if row.get('seconds', 0) > SAVE_SECONDS]
-    if late or slow[1:]:
-      raise errors.UsageError(
-        f'{self.path} holds no checkpoint, but its {metrics.FILE} goes to step '
-        f'{rows[-1]["step"]}, before which one was saved; put '
-        f'{checkpoint.FOLDER}/ back, or delete {metrics.FILE} to start again.'
-      )
 
   def restore(
     self, shapes: Callable[[], tuple[PyTree, PyTree]], step: int
