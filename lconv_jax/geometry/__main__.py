@@ -22,6 +22,7 @@ with command.needs('train'):
 
 _SURFACES = {'auto': (False, True), 'plane': (False,), 'torus': (True,)}
 _SHOWN = 6  # test images
+_NULL = 'the same weights, shuffled'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
   shown = [runs.read(path) for path in args.runs]
-  found = []
+  if len({run.config.data.permute for run in shown}) > 1:
+    raise errors.UsageError(
+      'The runs have pixels in different orders (data.permute); show them one '
+      'at a time.'
+    )
+  rng = np.random.default_rng(args.seed)
+  found, nulls = [], []
   for label, run in zip(report.labels(shown), shown, strict=True):
     if args.dir:
       run.config.data.dir = args.dir
@@ -60,17 +67,15 @@ def _report(args: argparse.Namespace) -> None:
     shape = dataset.test.images.shape[1:]
     values = geometry.similarity.of_weights(kernel, shape[-1])
     found.append(_recover(label, values, dataset, _SURFACES[args.surface]))
+    nulls.append(_shuffled(kernel, shape[-1], rng))
     _write(run, found[-1].layout, shape)
-  if len({run.config.data.permute for run in shown}) > 1:
-    raise errors.UsageError(
-      'The runs have pixels in different orders (data.permute); show them one '
-      'at a time.'
-    )
   # The last run's, whose data are those of all.
   surface = (found[-1].layout.grid.torus,)
-  nulls = _nulls(kernel, shape[-1], args.seed)
+  # The scale does not matter, so these are initial weights.
+  initial = rng.standard_normal(kernel.shape, np.float32)
   others = [
-    *nulls,
+    (_NULL, nulls[-1]),
+    ('an untrained net', geometry.similarity.of_weights(initial, shape[-1])),
     *(
       (f'covariance of {count or len(dataset.train.images):,} images, no net',
        geometry.similarity.of_images(dataset.train.images[: count or None]))
@@ -88,7 +93,7 @@ def _report(args: argparse.Namespace) -> None:
     print(f'wrote {args.csv}')
   out = pathlib.Path(args.out or args.runs[0])
   for name, fig, about in (
-    ('geometry', report.draw_layouts(found, nulls[:1]), _LAYOUTS),
+    ('geometry', report.draw_layouts(found, _NULL, nulls), _LAYOUTS),
     ('images', report.draw_images(_images(found, dataset)), _IMAGES),
   ):
     caption = report.caption((about,), shown, report.Request(args.command))
@@ -126,22 +131,13 @@ def _recover(
   return report.Recovered(label, values, layout, true, scores)
 
 
-def _nulls(
-  kernel: np.ndarray, channels: int, seed: int
-) -> list[tuple[str, np.ndarray]]:
-  """Returns similarities of weights that cannot know the grid."""
-  rng = np.random.default_rng(seed)
+def _shuffled(
+  kernel: np.ndarray, channels: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Returns similarities once each unit's weights are shuffled over pixels."""
   pixels = kernel.reshape(len(kernel) // channels, -1)
   shuffled = rng.permuted(pixels, axis=0).reshape(kernel.shape)
-  # The scale does not matter, so these are initial weights.
-  initial = rng.standard_normal(kernel.shape, np.float32)
-  return [
-    (name, geometry.similarity.of_weights(weights, channels))
-    for name, weights in (
-      ('the same weights, shuffled', shuffled),
-      ('an untrained net', initial),
-    )
-  ]
+  return geometry.similarity.of_weights(shuffled, channels)
 
 
 def _write(
@@ -167,14 +163,13 @@ def _images(
   found: Sequence[report.Recovered], dataset: data.Dataset
 ) -> list[tuple[str, np.ndarray]]:
   images = dataset.test.images[:_SHOWN]
-  rows = [('as the net\nsees them', images)]
+  rows = [('as the net sees them', images)]
   if dataset.origin is not None:
     original = data.pixels.put_back(images, dataset.origin)
     rows.insert(0, ('test images', original))
   for one in found:
     laid = data.pixels.rearrange(images, np.argsort(one.layout.cell))
-    name = one.label.replace(' ', '\n', 2) if found[1:] else 'as recovered'
-    rows.append((name, laid))
+    rows.append((one.label if found[1:] else 'as recovered', laid))
   return rows
 
 

@@ -1,5 +1,6 @@
 """Figures of recovered geometry: layouts of pixels, and images in them."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from lconv_jax.report import style
 _FARTHEST = 16  # px, of the distances that are drawn
 _SIDE, _GAP, _LABEL = 0.74, 0.05, 0.95  # inches: an image, between, the words
 _TOP = 0.24
+_LINE, _WORDS = 36, 14  # letters in a line of a column's title, of a row's name
 
 
 class Recovered(NamedTuple):
@@ -27,30 +29,33 @@ class Recovered(NamedTuple):
 
 @style.look()
 def draw_layouts(
-  found: Sequence[Recovered], nulls: Sequence[tuple[str, np.ndarray]] = ()
+  found: Sequence[Recovered], null: str, nulls: Sequence[np.ndarray]
 ) -> figure.Figure:
   """Draws layouts coloured by true position, and similarity by distance.
 
   Args:
     found: a column for each.
-    nulls: similarities without geometry, of the pixels of the first column,
-      each with a name.
+    null: the name of the similarities without geometry.
+    nulls: those similarities, of the pixels of each column.
   """
   fig = figure.Figure(
     (style.COLUMN * max(len(found), 1.2), 4.6), layout='constrained'
   )
   panels = fig.subplots(2, len(found), squeeze=False, height_ratios=(1.5, 1))
-  for (above, below), one in zip(panels.T, found, strict=True):
+  for (above, below), one, values in zip(panels.T, found, nulls, strict=True):
     _draw_layout(above, one)
-    grid = one.layout.grid
-    _draw_similarity(below, one.similarity, one.true, grid, style.BLUE, 'found')
-    looks = zip((style.VERMILION, '0.55'), nulls, strict=False)
-    for color, (name, values) in looks:
-      _draw_similarity(below, values, found[0].true, grid, color, name)
+    below.sharey(panels[1, 0])
+    for similarity, color, name in (
+      (one.similarity, style.BLUE, 'found'),
+      (values, style.VERMILION, null),
+    ):
+      _draw_similarity(
+        below, similarity, one.true, one.layout.grid, color, name
+      )
     below.set_xlabel('true distance (px)')
     below.set_xlim(0.5, _FARTHEST + 0.5)
-    below.legend()
   panels[1, 0].set_ylabel('similarity')
+  panels[1, 0].legend()
   return fig
 
 
@@ -61,7 +66,7 @@ def draw_images(
   """Draws the same images in several layouts, a row for each.
 
   Args:
-    rows: a name, of one line or more, and images, grey or RGB.
+    rows: a name and images, grey or RGB.
   """
   count = len(rows[0][1])
   size = (
@@ -72,7 +77,8 @@ def draw_images(
   for i, (name, images) in enumerate(rows):
     bottom = size[1] - (i + 1) * (_SIDE + _GAP) - _TOP / 8
     fig.text(
-      (_LABEL - 0.08) / size[0], (bottom + _SIDE / 2) / size[1], name,
+      (_LABEL - 0.08) / size[0], (bottom + _SIDE / 2) / size[1],
+      '\n'.join(textwrap.wrap(name, _WORDS)),
       ha='right', va='center', color=style.NOTE, fontsize=style.SMALL,
     )  # fmt: skip
     for j, image in enumerate(images):
@@ -96,7 +102,7 @@ def _draw_layout(ax: axes.Axes, one: Recovered) -> None:
   ax.set_aspect('equal')
   ax.invert_yaxis()
   ax.set_axis_off()
-  ax.set_title(one.label, wrap=True)
+  ax.set_title(textwrap.fill(one.label, _LINE))
   ax.annotate(
     f'r.m.s. {scores.rms:.2f} px · {100 * scores.within_close:.1f} % within '
     f'{geometry.CLOSE} px',
