@@ -5,7 +5,8 @@
 
 The net is the best one of a run folder, or a file that lconv_jax.export wrote
 as .npz. Images are files, folders of files, or arrays (uint8, [N, H, W, C], or
-[N, H, W] if they are grey; in a .npz file, `images` or `test_images`). Files
+[N, H, W] if they are grey, or signals, [N, L, C]; in a .npz file, `images`,
+`test_images` or `test_signals`). Files
 become grey or RGB, as the net has one or three channels, and are resized if
 they have the proportions of the net's images. Files of other proportions are
 refused, as are arrays of another size.
@@ -28,7 +29,8 @@ with command.needs('export'):
   from lconv_jax import errors, export
 
 _MODES = {1: 'L', 3: 'RGB'}  # by channels
-_ARRAYS = ('images', 'test_images')  # what a .npz file may call them
+# What a .npz file may call them.
+_ARRAYS = ('images', 'test_images', 'test_signals')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,6 +120,8 @@ def _array(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
       f'{path} has no array of images; write it by np.save, or by np.savez as '
       f'{" or ".join(_ARRAYS)}.'
     ) from e
+  if x.shape[1:] == shape[1:] and shape[0] == 1:  # signals
+    x = x[:, None]
   if x.ndim == 3:
     x = x[..., None]
   if x.dtype != np.uint8 or x.shape[1:] != shape:

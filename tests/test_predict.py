@@ -92,3 +92,16 @@ def test_what_cannot_be_predicted_is_refused(files, tmp_path, capsys):
   assert 'has no images' in said(capsys, grey, tmp_path / 'empty')
   assert 'is damaged' in said(capsys, tmp_path / 'other.npz', tmp_path)
   assert 'cannot be read' in said(capsys, tmp_path / 'none.npz', tmp_path)
+
+
+def test_signals_are_arrays_without_a_height(tmp_path, capsys):
+  shape = (1, 7, 2)
+  net = nets.described('s_conv', shape=shape)
+  data = nets.dataset(shape)
+  trained = nets.of_run.Trained(net, nets.variables(net, 0.5), data)
+  sparse_file.save(tmp_path / 'net.npz', *trained.sparse())
+  x = nets.images(3, shape)
+  np.savez(tmp_path / 'x.npz', test_signals=x[:, 0])
+  best = np.argmax(nets.logits(trained, x), axis=1)
+  lines = said(capsys, tmp_path / 'net.npz', tmp_path / 'x.npz').splitlines()
+  assert [line.split()[1] for line in lines] == ['abcde'[i] for i in best]

@@ -175,24 +175,31 @@ def from_config(data: Any, image_shape: tuple[int, int, int]) -> Pipeline:
   """
   if data.augment == 'none':
     return Pipeline()
-  if data.crop >= min(image_shape[:2]):
+  height, width, channels = image_shape
+  signals = height == 1
+  if data.crop >= (width if signals else min(height, width)):
     raise errors.UsageError(
       f'config.data.crop={data.crop} leaves black images of '
-      f'{image_shape[0]} x {image_shape[1]} pixels; make it smaller.'
+      f'{height} x {width} pixels; make it smaller.'
     )
-  if data.augment == 'flip_crop':
-    return Pipeline(padding=data.crop, flip=data.flip)
   name, cutout = policies.published(data.name)
   name = data.policy or name
   cutout = cutout if data.cutout < 0 else data.cutout
-  if name == 'none':
-    return Pipeline(None, data.crop, data.flip, cutout)
-  if image_shape[-1] != 3:
+  if data.augment == 'flip_crop':
+    name, cutout = 'none', 0
+  if name != 'none' and (signals or channels != 3):
+    kind = 'are signals' if signals else f'have {channels} channel(s)'
     raise errors.UsageError(
       f'config.data.augment=fast_autoaugment is for RGB images, and those of '
-      f'{data.name} have {image_shape[-1]} channel(s); choose flip_crop or '
-      'none.'
+      f'{data.name} {kind}; choose flip_crop or none.'
     )
+  if data.flip and signals:
+    raise errors.UsageError(
+      f'config.data.flip=True would reverse the signals of {data.name}; set '
+      'config.data.flip=False.'
+    )
+  if name == 'none':
+    return Pipeline(None, data.crop, data.flip, cutout)
   return Pipeline(policies.load(name), data.crop, data.flip, cutout)
 
 

@@ -14,6 +14,9 @@ def crop_flip(
 ) -> UInt8[Array, 'b h w c']:
   """Pads with black, crops to the old size, and mirrors some left to right.
 
+  Signals, which are images of height 1, are padded and cropped along their
+  length alone.
+
   Args:
     images: a batch.
     corner: row and column of the crop in the padded image, 0 to 2 `padding`.
@@ -26,7 +29,8 @@ def crop_flip(
   row, column = corner.T
   column = jnp.where(flip, 2 * padding - column, column)
   border = (padding, padding)
-  padded = jnp.pad(images, ((0, 0), border, border, (0, 0)))
+  above = border if images.shape[1] > 1 else (0, 0)  # the slice clips `row`
+  padded = jnp.pad(images, ((0, 0), above, border, (0, 0)))
   crop = jax.vmap(lambda x, *at: lax.dynamic_slice(x, at, images.shape[1:]))
   return crop(padded, row, column, jnp.zeros_like(row))
 

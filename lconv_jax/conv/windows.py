@@ -88,6 +88,19 @@ def window(
   return Window(size, strides, pads, positions)
 
 
+def sides(image: Sequence[int], size: int) -> tuple[int, int]:
+  """Returns height and width of a square window of some size.
+
+  On signals, which are images of height 1, the window is one row of the square.
+
+  Args:
+    image: height and width of the images that a net sees. The image of a later
+      layer may have shrunk to height 1 and is not a signal for that.
+    size: pixels.
+  """
+  return (size if image[0] > 1 else 1), size
+
+
 def check_name(padding: str, names: Sequence[str]) -> None:
   """Raises a ValueError if a padding is not among `names`, in any case."""
   if padding.upper() not in names:

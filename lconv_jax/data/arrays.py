@@ -37,13 +37,15 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
 
   Args:
     path: a .npz file with `train_images`, `train_labels`, `test_images`,
-      `test_labels` and perhaps `class_names`; or a folder with a folder of
-      images for each class, or with two such folders, `train` and `test`.
+      `test_labels` and perhaps `class_names`, or with `train_signals` and
+      `test_signals`, [N, L, C], in place of the images; or a folder with a
+      folder of images for each class, or with two such folders, `train` and
+      `test`.
 
   Returns:
-    The images, uint8 [N, H, W, C]; the labels, int32 [N]; and the classes'
-    names, of which there may be none. Without a folder `test` there are no test
-    images.
+    The images, uint8 [N, H, W, C], of which H is 1 if they are signals; the
+    labels, int32 [N]; and the classes' names, of which there may be none.
+    Without a folder `test` there are no test images.
 
   Raises:
     UsageError: something is missing, or is not what it should be.
@@ -54,12 +56,19 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
 def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
   try:
     with np.load(path, allow_pickle=False) as archive:
-      if missing := [name for name in NAMES[:4] if name not in archive]:
+      signals = 'train_signals' in archive
+      what = 'signals' if signals else 'images'
+      stored = [name.replace('images', what) for name in NAMES]
+      if missing := [name for name in stored[:4] if name not in archive]:
         raise errors.UsageError(
           f'{path} has no array {missing[0]}; save all of '
-          f'{", ".join(NAMES[:4])}.'
+          f'{", ".join(stored[:4])}.'
         )
-      found = {name: archive[name] for name in NAMES if name in archive}
+      found = {
+        name: archive[other]
+        for name, other in zip(NAMES, stored, strict=True)
+        if other in archive
+      }
   # TypeError: of a single array, which has no names.
   except (EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as e:
     raise errors.UsageError(
@@ -69,11 +78,13 @@ def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
   names = found.get('class_names', np.empty(0, str)).astype(str)
   for part in PARTS:
     name = f'{part}_images'
-    found[name] = _images(found[name], f'{name} in {path}')
+    if signals:
+      found[name] = _rows(found[name], f'{part}_signals in {path}')
+    found[name] = _images(found[name], f'{part}_{what} in {path}')
   shapes = [found[f'{part}_images'].shape[1:] for part in PARTS]
   if shapes[0] != shapes[1]:
     raise errors.UsageError(
-      f'{path} has training images of shape {shapes[0]} and test images of '
+      f'{path} has training {what} of shape {shapes[0]} and test {what} of '
       f'shape {shapes[1]}; all must have the same.'
     )
   for part in PARTS:
@@ -81,6 +92,18 @@ def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     found[name] = _labels(found[name], len(images), f'{name} in {path}')
   _check_classes(found['train_labels'], found['test_labels'], names, path)
   return {**found, 'class_names': names}
+
+
+def _rows(x: np.ndarray, what: str) -> np.ndarray:
+  """Returns signals as images of height 1."""
+  if x.ndim == 2:
+    x = x[..., None]
+  if x.ndim != 3:
+    raise errors.UsageError(
+      f'{what} has shape {x.shape}, and signals are [N, L, C], or [N, L] where '
+      'they have one channel.'
+    )
+  return x[:, None]
 
 
 def _images(x: np.ndarray, what: str) -> np.ndarray:

@@ -36,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument(
     '--image_size', type=command.positive, default=32, help='pixels'
   )
+  parser.add_argument(
+    '--signal', nargs=2, type=command.positive, metavar=('L', 'C'),
+    help='length and channels of signals, in place of colour images',
+  )  # fmt: skip
   parser.add_argument('--num_classes', type=command.positive, default=10)
   return command.run(
     parser,
@@ -45,10 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(args: argparse.Namespace) -> None:
+  shape = (args.image_size, args.image_size, 3)
+  if args.signal:
+    shape = (1, *args.signal)
   for name in args.model:
     net = models.NETS[name]
     alpha = args.base_channels or net.base_channels
-    rows = table.lines(name, alpha, args.image_size, args.num_classes)
+    rows = table.lines(name, alpha, shape, args.num_classes)
     paper = table.NUMBERS.get(net.family, 'paper')
     lines = [
       ('layer', 'output', 'weights', paper, '', ''),
@@ -56,12 +63,14 @@ def _print(args: argparse.Namespace) -> None:
     ]
     title = f'{net.title}, α = {alpha}'
     print(report.aligned(lines, title, left=(0, 1, 4, 5)), end='\n\n')
-  print(_NOTE)
+  if not args.signal:
+    print(_NOTE)
 
 
 def _cells(name: str, row: table.Line) -> tuple[str, ...]:
   note, formula = '', row.paper
-  if right := table.BY_STRIDES.get((name, row.layer)):
+  right = table.BY_STRIDES.get((name, row.layer))
+  if right and formula:
     note = f'≠ {right.text} by its strides'
   elif formula and row.paper_weights != row.weights:
     note = '' if formula.text.startswith('≈') else '≠'

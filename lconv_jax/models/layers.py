@@ -45,19 +45,19 @@ class Dense(nn.Module):
 class Conv(nn.Module):
   """A convolution in the layout of `batch_minor`, weights shared or not.
 
-  The kernel is [features, size, size, Cin], with the positions [Ho, Wo] before
-  it where every position has its own.
+  The kernel is [features, *size, Cin], with the positions [Ho, Wo] before it
+  where every position has its own.
 
   Attributes:
     features: number of filters.
-    size: of the square window, pixels.
+    size: of the window, pixels; a number if it is a square.
     stride: pixels.
     shared: whether all positions have the same weights.
     padding: see `windows.Padding`.
   """
 
   features: int
-  size: int
+  size: int | tuple[int, int]
   stride: int = 1
   shared: bool = True
   padding: windows.Padding = 'SAME'
@@ -78,7 +78,7 @@ class Conv(nn.Module):
   @nn.nowrap
   def window(self, spatial: Sequence[int]) -> windows.Window:
     """Returns how the window moves over an image of height and width."""
-    size = (self.size, self.size)
+    size = (self.size,) * 2 if isinstance(self.size, int) else self.size
     return windows.window(spatial, size, self.stride, self.padding)
 
 

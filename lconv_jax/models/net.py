@@ -5,6 +5,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from lconv_jax.conv import windows
 from lconv_jax.models.families import Stage
 from lconv_jax.models.layers import Conv, Dense, batch_norm, dropout
 
@@ -50,6 +51,7 @@ class Net(nn.Module):
     """Returns float32 logits; training needs an rng named 'dropout'."""
     across = self.axis_name if self.sync_batch_norm else None
     batch, *spatial, _ = x.shape
+    image = tuple(spatial)
     flat = self.connectivity == 'fc' or not self.stages
     # Convolutions keep the batch last from here to the first dense layer.
     x = x.reshape(batch, -1) if flat else jnp.moveaxis(x, 0, -1)
@@ -61,6 +63,7 @@ class Net(nn.Module):
         layer, axis = Dense(units, convolutional=True, name=name), -1
       else:
         shared = self.connectivity == 'conv'
+        size = windows.sides(image, size)
         layer = Conv(channels, size, stride, shared, name=name)
         unit = not shared and self.local_norm == 'unit'
         axis = (0, 1, 2) if unit else 2

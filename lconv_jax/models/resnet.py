@@ -10,6 +10,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from lconv_jax.conv import windows
 from lconv_jax.models.layers import Conv, Dense, batch_norm, dropout
 
 
@@ -48,14 +49,15 @@ class ResNet18(nn.Module):
   ) -> Float[Array, 'b k']:
     """Returns float32 logits; training needs an rng named 'dropout'."""
     across = self.axis_name if self.sync_batch_norm else None
+    image = x.shape[1:3]
 
     def conv(
       x: Array, name: str, channels: int, stride: int = 1, size: int = 0
     ) -> Array:
-      size = size or self.kernel_size
+      size = windows.sides(image, size or self.kernel_size)
       # With the same padding on both sides, strided windows are centred on the
       # pixels of their shortcut; SAME would move them by a pixel.
-      padding = (((size - 1) // 2, size // 2),) * 2
+      padding = tuple(((n - 1) // 2, n // 2) for n in size)
       layer = Conv(channels, size, stride, padding=padding, name=name)
       x = layer(x.astype(self.dtype))
       return batch_norm(x, 2, train, across, f'{name}_bn')

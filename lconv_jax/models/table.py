@@ -118,14 +118,18 @@ BY_STRIDES = {
 
 
 def lines(
-  name: str, base_channels: int, image_size: int, num_classes: int
+  name: str,
+  base_channels: int,
+  image_shape: tuple[int, int, int],
+  num_classes: int,
 ) -> list[Line]:
   """Returns the layers of a net, and their sum.
 
   Args:
     name: one of `NETS`.
     base_channels: α.
-    image_size: height and width of the colour images.
+    image_shape: height, width and channels. The paper's formulas are of square
+      colour images.
     num_classes: number of logits.
   """
   model = ml_collections.ConfigDict(
@@ -137,11 +141,12 @@ def lines(
       'dropout': 0.0,
     }
   )
-  net = describe(model, (image_size, image_size, 3), num_classes)
+  net = describe(model, image_shape, num_classes)
   rows = [(layer.name, layer.outputs, layer.weights) for layer in net.layers]
   rows.append(('total', (), sum(layer.weights for layer in net.layers)))
-  formulas = PAPER.get(name, {})
-  args = image_size, base_channels, num_classes
+  height, width, channels = image_shape
+  formulas = PAPER.get(name, {}) if (height, channels) == (width, 3) else {}
+  args = height, base_channels, num_classes
   return [
     Line(
       *row,

@@ -92,4 +92,4 @@ def _plot(
 
 @functools.cache
 def _total(name: str, alpha: int, size: int) -> table.Line:
-  return table.lines(name, alpha, size, _CLASSES)[-1]
+  return table.lines(name, alpha, (size, size, 3), _CLASSES)[-1]

@@ -25,7 +25,7 @@ def normalise(x):
 
 
 @pytest.mark.parametrize('padding', [0, 4, 7])
-@pytest.mark.parametrize('shape', [(32, 32, 3), (9, 5, 1), (6, 11, 4)])
+@pytest.mark.parametrize('shape', [(32, 32, 3), (9, 5, 1), (1, 11, 4)])
 def test_crop_and_flip(shape, padding):
   rs = np.random.RandomState(0)
   x = np.uint8(rs.randint(1, 256, (60, *shape)))
@@ -33,8 +33,10 @@ def test_crop_and_flip(shape, padding):
   flip = rs.rand(60) < 0.5
   out = standard.crop_flip(*map(jnp.asarray, (x, corner, flip)), padding)
   p = (padding, padding)
-  padded = np.pad(x, ((0, 0), p, p, (0, 0)))
+  signals = shape[0] == 1  # are shifted along their length alone
+  padded = np.pad(x, ((0, 0), (0, 0) if signals else p, p, (0, 0)))
   for i, (y, c) in enumerate(corner):
+    y = 0 if signals else y
     want = padded[i, y : y + shape[0], c : c + shape[1]]
     np.testing.assert_array_equal(out[i], want[:, ::-1] if flip[i] else want)
 
@@ -220,3 +222,23 @@ def test_images_that_are_no_rgb_bytes_are_refused():
 def test_grey_images_are_refused():
   with pytest.raises(errors.UsageError, match=r'1 channel.*flip_crop'):
     augment.from_config(data_config(name='nlgp'), (28, 28, 1))
+
+
+def test_the_crop_of_signals_needs_no_flip():
+  c = data_config(augment='flip_crop', crop=3, flip=False)
+  assert augment.from_config(c, (1, 9, 2)) == augment.Pipeline(padding=3)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'match'),
+  [
+    ({}, 'for RGB images, and those of arrays are signals; choose flip_crop'),
+    ({'augment': 'flip_crop'}, 'flip=True would reverse the signals'),
+    ({'policy': 'none'}, 'flip=True would reverse the signals'),
+    ({'augment': 'flip_crop', 'crop': 9, 'flip': False}, '1 x 9 pixels'),
+  ],
+)
+def test_signals_are_not_augmented_as_images(fields, match):
+  c = data_config(name='arrays', **fields)
+  with pytest.raises(errors.UsageError, match=match):
+    augment.from_config(c, (1, 9, 3))

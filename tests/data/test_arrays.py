@@ -183,3 +183,33 @@ def test_files_in_subfolders_change_the_fingerprint(tmp_path):
   first = cache.fingerprint(path, '**/*')
   Image.new('RGB', (6, 5)).save(path / 'dog' / 'new.png')
   assert cache.fingerprint(path, '**/*') != first
+
+
+@pytest.mark.parametrize('shape', [(7, 3), (7,)])
+def test_signals_are_images_of_height_1(tmp_path, shape):
+  signals = {f'{p}_signals': drawn(30, shape) for p in arrays.PARTS}
+  path = saved(
+    tmp_path, train_images=None, test_images=None,
+    **{**signals, 'test_labels': np.arange(30) % 3},
+  )  # fmt: skip
+  found = load(path)
+  assert found.train.images.shape == (24, 1, 7, *(shape[1:] or (1,)))
+  stored = found.test.images.reshape(30, *shape)
+  np.testing.assert_array_equal(stored, drawn(30, shape))
+
+
+@pytest.mark.parametrize(
+  ('shapes', 'match'),
+  [
+    (((4, 4, 2), (7, 2)), r'train_signals in .* \(30, 4, 4, 2\), and sig'),
+    (((7, 2), (8, 2)), r'training signals of shape \(1, 7, 2\) and test sig'),
+    (((7, 2), None), 'no array test_signals; save all of train_signals, '),
+  ],
+)
+def test_what_is_not_signals_is_refused(tmp_path, shapes, match):
+  signals = {
+    f'{part}_signals': shape and drawn(30, shape)
+    for part, shape in zip(arrays.PARTS, shapes, strict=True)
+  }
+  with pytest.raises(errors.UsageError, match=match):
+    load(saved(tmp_path, train_images=None, test_images=None, **signals))

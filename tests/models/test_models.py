@@ -144,7 +144,7 @@ def test_kernels_can_be_of_any_size(size):
 @pytest.mark.parametrize('alpha', [1, 15])
 @pytest.mark.parametrize('name', table.PAPER)
 def test_the_table_differs_from_the_paper_where_that_is_wrong(name, alpha):
-  rows = table.lines(name, alpha, 32, 10)
+  rows = table.lines(name, alpha, (32, 32, 3), 10)
   differ = {
     (name, row.layer)
     for row in rows
