@@ -1,0 +1,402 @@
+"""Writes the tables of README and docs from the measured results.
+
+  python -m benchmarks.tables
+  python -m benchmarks.tables --check
+
+A table stands between the lines <!-- table: NAME --> and <!-- end -->, and each
+function of `TABLES` makes one from results/*.csv or benchmarks/results/*.json.
+Also results/*.md are written anew, each from the CSV of its name.
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lconv_jax import models
+from lconv_jax.report import table
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+_TABLE = re.compile(
+  r'(<!-- table: (\w+) -->\n).*?(?=^<!-- end -->)', re.DOTALL | re.MULTILINE
+)
+_NOT_RUN = 'not run'
+_MOMENTUM = 'SGD momentum=0.9 wd=5e-4'
+
+
+def rows_of_csv(name: str) -> list[table.Row]:
+  """Returns the rows of results/NAME.csv, with numbers as numbers."""
+  with (ROOT / 'results' / f'{name}.csv').open(encoding='utf-8') as f:
+    return [
+      {k: _cell(k, v) for k, v in row.items()} for row in csv.DictReader(f)
+    ]
+
+
+def rows_of_json(name: str, **values: Any) -> list[dict[str, Any]]:
+  """Returns the rows of benchmarks/results/NAME.json that have these values."""
+  text = (ROOT / 'benchmarks' / 'results' / f'{name}.json').read_text('utf-8')
+  rows = json.loads(text)['rows']
+  return [row for row in rows if values.items() <= row.items()]
+
+
+def connectivity() -> str:
+  """Returns the test accuracies of CONV, LOCAL and FC."""
+  found = {
+    (r['method'], r['α']): r['test (%)'] for r in rows_of_csv('connectivity')
+  }
+  lines = [['', 'CONV', 'LOCAL', 'FC']]
+  for family, alpha, decay in (
+    ('S', 8, '5e-4'),
+    ('D', 4, '5e-4'),
+    ('D', 4, '1e-3'),
+  ):
+    words = '' if decay == '5e-4' else f', weight decay {decay}'
+    cells = [
+      found.get((f'{family}-{kind} SGD momentum=0.9 wd={decay}', alpha))
+      for kind in ('CONV', 'LOCAL', 'FC')
+    ]
+    shown = [_NOT_RUN if c is None else f'{c:.1f}' for c in cells]
+    lines.append([f'{family}-nets, α = {alpha}{words}', *shown])
+  return table.as_markdown(lines)
+
+
+def s_fc_small() -> str:
+  """Returns S-FC by SGD and by β-LASSO, with α = 8."""
+  titles = {
+    'SGD': 'SGD',
+    _MOMENTUM: 'SGD, momentum 0.9, weight decay 5e-4',
+    'β-LASSO β=10 λ=4e-4': 'β-LASSO, β = 10, λ = 4e-4',
+    'β-LASSO β=50 λ=1.2e-4/8e-5 lr=0.5': (
+      'β-LASSO, β = 50, lr 0.5, λ = 1.2e-4 / 8e-5'
+    ),
+  }
+  lines = [
+    [
+      'method', 'test accuracy (%)', 'non-zero weights (%)',
+      'of the first layer (%)', 'spread of a filter (px)',
+    ]
+  ]  # fmt: skip
+  for method, title in titles.items():
+    own = [
+      row for row in rows_of_csv('s_fc_small')
+      # Without a validation part, a run had more training images.
+      if row['method'] == f'S-FC {method}' and row['validation (%)']
+    ]  # fmt: skip
+    shares = [
+      _share(_mean(own, name)) for name in ('non-zero (%)', 'first layer (%)')
+    ]
+    spread = f'{_mean(own, "spread (px)"):.1f}'
+    lines.append([title, _over_seeds(own), *shares, spread])
+  lines[-1][2:] = [f'**{cell}**' for cell in lines[-1][2:]]
+  return table.as_markdown(lines)
+
+
+def speed() -> str:
+  """Returns how many times longer others take for the same work."""
+  layers, same = (
+    [
+      ' / '.join(_ratios('local_conv', ours, name, 'D-LOCAL'))
+      for name in ('flax', 'torch unfold', 'torch best')
+    ]
+    for ours in ('batch_minor', 'local_conv')
+  )
+  one, two = (
+    f'{_ratio("augment", "ours", candidate=name):.1f}'
+    for name in ('Pillow, 1 process', 'Pillow, 2 processes')
+  )
+  torch, flax = (
+    {
+      (row['net'], row['alpha']): row['ratios']['ours']
+      for row in rows_of_json('loop', table='loop', candidate=name)
+    }
+    for name in ('torch', 'flax')
+  )
+  fc = [
+    ' / '.join(f'{peer["s_fc", alpha]:.1f}' for alpha in (1, 4, 16))
+    for peer in (torch, flax)
+  ]
+  s, d = (
+    [
+      [f'{peer[f"{family}_{kind}", alpha]:.1f}' for kind in ('conv', 'local')]
+      for peer in (torch, flax)
+    ]
+    for family, alpha in (('s', 8), ('d', 4))
+  )
+  grids = ' / '.join(
+    f'{_ratio(name, "side by side", candidate="one by one"):.1f}'
+    for name in ('grid', 'grid_30_epochs')
+  )
+  return table.as_markdown(
+    [
+      ['work', 'others, relative to this code'],
+      [
+        'layers of D-LOCAL (α = 15), value and gradients, batch 128 / 512',
+        f'flax `ConvLocal` {layers[0]} · PyTorch `unfold` + `einsum` '
+        f'{layers[1]} · the best PyTorch that we could write {layers[2]}',
+      ],
+      ['the same through `local_conv`, channels last', ' · '.join(same)],
+      [
+        'Fast AutoAugment, batch 512',
+        f'Pillow in one process {one} · in two processes {two}',
+      ],
+      [
+        'training S-FC, α = 1 / 4 / 16',
+        f'a PyTorch script {fc[0]} · a Flax script {fc[1]}',
+      ],
+      *(
+        [
+          f'training {family}-CONV and {family}-LOCAL, α = {alpha}',
+          f'PyTorch {" and ".join(by_torch)} · Flax {" and ".join(by_flax)}',
+        ]
+        for family, alpha, (by_torch, by_flax) in (('S', 8, s), ('D', 4, d))
+      ),
+      [
+        '25 points of a grid side by side, 2 / 30 epochs each',
+        f'one process after the other {grids}',
+      ],
+    ],
+    left=2,
+  )
+
+
+def local_layers() -> str:
+  """Returns how many times longer others take for D-LOCAL's layers."""
+  names = 'flax', 'torch unfold', 'torch best'
+  lines = [['ours', 'jax', *(f'`{name}`' for name in names)]]
+  for title, ours, jax, file in (
+    ('layers of a LOCAL net', 'batch_minor', '0.10', 'local_conv'),
+    ('layers of a LOCAL net', 'batch_minor', '0.12', 'local_conv_jax_0_12'),
+    ('`local_conv`, channels last', 'local_conv', '0.10', 'local_conv'),
+  ):
+    cells = [' / '.join(_ratios(file, ours, name, 'D-LOCAL')) for name in names]
+    lines.append([title, jax, *cells])
+  return table.as_markdown(lines, left=2)
+
+
+def loop() -> str:
+  """Returns images per second of whole training scripts."""
+  lines = {}
+  for row in rows_of_json('loop', table='loop'):
+    title = f'{models.NETS[row["net"]].title} α = {row["alpha"]}'
+    lines.setdefault(title, [title]).append(_digits(row['images_per_s']))
+  head = ['images/s (batch 512)', 'ours', '`torch`', '`flax`']
+  return table.as_markdown([head, *lines.values()])
+
+
+def chaos() -> str:
+  """Returns what runs have survived."""
+  single, grids, folders, configs = rows_of_json('chaos')
+  return table.as_markdown(
+    [
+      ['case', 'tried', 'outcome'],
+      *(
+        [
+          row['case'],
+          f'{row["kills"]} kills and full disks in {row["runs"]} {what}',
+          f'{row["same"]} end with the same bits',
+        ]
+        for row, what in ((single, 'runs'), (grids, 'grids'))
+      ),
+      [
+        folders['case'],
+        f'{folders["damaged"]}',
+        f'{folders["same"]} end with the same bits, {folders["said"]} say what '
+        f'is wrong, {folders["different"]} does neither',
+      ],
+      [
+        configs['case'],
+        f'{configs["configs"]:,}',
+        f'{configs["refused"]:,} are refused in a sentence, {configs["built"]} '
+        f'can be built, {configs["traceback"]} tracebacks',
+      ],
+    ],
+    left=3,
+  )
+
+
+def side_by_side() -> str:
+  """Returns images per second of five points side by side, and of one."""
+  lines = [['net', 'five points side by side', 'one point']]
+  for net, alpha in (('s_fc', 1), ('s_conv', 4), ('s_local', 4)):
+    speeds = {
+      row['candidate']: _digits(row['images_per_second'])
+      for row in rows_of_json('grid_steps', net=net, alpha=alpha)
+    }
+    title = f'{models.NETS[net].title}, α = {alpha}'
+    lines.append([title, speeds['5 points'], speeds['1 points']])
+  return table.as_markdown(lines)
+
+
+_SPARSE = {
+  'trained': 'S-FC, α = 8, by β-LASSO',
+  'random, α = 150': 'S-FC, α = 150, 1 % of the weights',
+}
+
+
+def sparse_times() -> str:
+  """Returns milliseconds of exported nets and of dense runtimes."""
+  peers = {
+    'xla': 'XLA',
+    'torch': 'PyTorch',
+    'onnxruntime': 'onnxruntime',
+    'bcoo': "JAX's BCOO",
+  }
+  lines = [['network', 'images', '`SparseNet`', *peers.values()]]
+  for net, title in _SPARSE.items():
+    timed = [row for row in rows_of_json('sparse', net=net) if 'batch' in row]
+    for batch in dict.fromkeys(row['batch'] for row in timed):
+      own = {row['candidate']: row for row in timed if row['batch'] == batch}
+      others = [
+        f'{_digits(1e3 * own[name]["median_s"])} '
+        f'({own[name]["ratios"]["ours"]:.1f})'
+        for name in peers
+      ]
+      ours = _digits(1e3 * own['ours']['median_s'])
+      lines.append([title, f'{batch}', ours, *others])
+  return table.as_markdown(lines)
+
+
+def sparse_sizes() -> str:
+  """Returns sizes of exported nets."""
+  lines = [
+    [
+      'network', 'weights', 'not zero', 'dense (MB)', '.npz (MB)',
+      'in memory (MB)',
+    ]
+  ]  # fmt: skip
+  for net, title in _SPARSE.items():
+    (row,) = [r for r in rows_of_json('sparse', net=net) if 'weights' in r]
+    sizes = [
+      f'{row[f"{name}_bytes"] / 1e6:,.1f}'
+      for name in ('dense', 'file', 'memory')
+    ]
+    lines.append([title, f'{row["weights"]:,}', f'{row["nonzero"]:,}', *sizes])
+  return table.as_markdown(lines)
+
+
+def geometry() -> str:
+  """Returns how well layouts of scrambled pixels agree with the truth."""
+  columns = (
+    'near (%)', 'agreement (%)', 'r.m.s. (px)', '≤ 1 px (%)', '≤ 1.5 px (%)',
+    'own cell (%)',
+  )  # fmt: skip
+  lines = [['similarity', *columns]]
+  for row in rows_of_csv('geometry'):
+    cells = [
+      f'{row[name]:.2f}' if name == 'r.m.s. (px)' else f'{row[name]:.1f}'
+      for name in columns
+    ]
+    lines.append([row['similarity'], *cells])
+  lines[1][0] = "the net's weights"
+  return table.as_markdown(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+  f.__name__: f
+  for f in (
+    connectivity,
+    s_fc_small,
+    speed,
+    local_layers,
+    loop,
+    chaos,
+    side_by_side,
+    sparse_times,
+    sparse_sizes,
+    geometry,
+  )
+}
+
+
+def pages() -> Iterator[tuple[pathlib.Path, str]]:
+  """Yields each page that has tables, and its text with them made anew."""
+  for path in sorted((ROOT / 'results').glob('*.csv')):
+    if path.with_suffix('.md').exists():
+      yield path.with_suffix('.md'), table.markdown(rows_of_csv(path.stem))
+  own = (ROOT / folder for folder in ('', 'docs', 'results', 'benchmarks'))
+  for path in sorted(page for folder in own for page in folder.glob('*.md')):
+    text = path.read_text('utf-8')
+    if _TABLE.search(text):
+      yield path, _TABLE.sub(lambda m: m[1] + TABLES[m[2]](), text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Writes, or checks, all pages; returns the exit status."""
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.tables', description=__doc__.splitlines()[0]
+  )
+  parser.add_argument(
+    '--check', action='store_true', help='write nothing; 1 if a page differs'
+  )
+  args = parser.parse_args(argv)
+  stale = [(p, text) for p, text in pages() if p.read_text('utf-8') != text]
+  for path, text in stale:
+    if args.check:
+      print(
+        f'{path.relative_to(ROOT)} differs from the results; python -m '
+        'benchmarks.tables writes it.',
+        file=sys.stderr,
+      )
+    else:
+      path.write_text(text, encoding='utf-8')
+      print(f'wrote {path.relative_to(ROOT)}')
+  return int(args.check and bool(stale))
+
+
+def _cell(name: str, text: str) -> table.Cell:
+  if not text:
+    return None
+  if name != 'commit':  # which may have digits alone
+    for kind in (int, float):
+      try:
+        return kind(text)
+      except ValueError:
+        pass
+  return text
+
+
+def _mean(rows: Sequence[table.Row], name: str) -> float:
+  return statistics.fmean(row[name] for row in rows)
+
+
+def _over_seeds(rows: Sequence[table.Row], name: str = 'test (%)') -> str:
+  values = [row[name] for row in rows]
+  words = f' ± {statistics.stdev(values):.1f}' if values[1:] else ''
+  return f'{_mean(rows, name):.1f}{words}'
+
+
+def _share(percent: float) -> str:
+  """Returns a share with two digits: 100, 1.9, 0.35."""
+  return f'{percent:.0f}' if percent >= 10 else f'{percent:#.2g}'
+
+
+def _digits(value: float) -> str:
+  """Returns a number with three digits, or with two if it is below 10."""
+  if value >= 100:
+    digits = 2 - (len(f'{value:.0f}') - 1)
+    return f'{round(value, digits):,.0f}'
+  return f'{value:.1f}' if value >= 1 else f'{value:.2f}'
+
+
+def _ratio(file: str, ours: str, **values: Any) -> float:
+  (row,) = rows_of_json(file, **values)
+  return row['ratios'][ours]
+
+
+def _ratios(file: str, ours: str, candidate: str, layer: str) -> list[str]:
+  """Returns the ratios at batch sizes 128 and 512."""
+  found = [
+    _ratio(file, ours, candidate=candidate, layer=layer, batch=batch)
+    for batch in (128, 512)
+  ]
+  return [f'{r:.1f}' if r >= 2 else f'{r:.2f}' for r in found]
+
+
+if __name__ == '__main__':
+  sys.exit(main())
