@@ -1,0 +1,167 @@
+r"""Finds λ for a config: a few short runs, then λ in proportion to 1/steps.
+
+  python -m launch.find_l1 --config=configs/s_fc_small.py --root=runs/find_l1
+
+The short runs train side by side, for a tenth of the epochs of the config, with
+its λ times `FACTORS` and times the ratio of lengths: the penalty then moves a
+weight as far as in the long run. β is divided by that ratio, so that weights
+are cut at the same βλ. Of the λ whose validation accuracy is within --tolerance
+of the best, the largest is chosen, since its net is the sparsest. The same
+command continues; docs/findings.md tells how far the rule can be trusted.
+"""
+
+import argparse
+import operator
+import pathlib
+import shlex
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from launch import local, options, sweep
+from lconv_jax import report, runs
+from lconv_jax.report import command
+
+FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_OWN = (
+  'optim.l1_conv',
+  'optim.l1_fc',
+  'train.epochs',
+)  # what is found, and for
+
+
+class Tried(NamedTuple):
+  """A short run with a λ."""
+
+  factor: float  # of the config's λ
+  accuracy: float  # on the validation part, per cent
+  row: report.Row
+
+
+def choose(tried: Sequence[Tried], tolerance: float) -> Tried:
+  """Returns the largest λ whose accuracy is within a tolerance of the best."""
+  best = max(t.accuracy for t in tried)
+  return max(t for t in tried if t.accuracy >= best - tolerance)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Trains short runs, and prints the command of the long one."""
+  parser = options.parser('launch.find_l1', __doc__)
+  parser.usage = 'python -m launch.find_l1 --config=CONFIG --root=DIR'
+  parser.add_argument(
+    '--epochs', type=command.positive, default=0,
+    help="of the short runs; default: a tenth of the config's",
+  )  # fmt: skip
+  parser.add_argument(
+    '--tolerance', type=float, default=0.5,
+    help='validation accuracy that sparsity may cost, %%; default: %(default)s',
+  )  # fmt: skip
+  words = ['single', *(argv if argv is not None else options.sys.argv[1:])]
+  args, whole = options.parse(parser, words)
+  with options.one_sentence():
+    config = _checked(args, whole)
+  long = config['train.epochs']
+  short = args.epochs or max(1, long // 10)
+  grid = _write_grid(args.root, config, long / short, short)
+  overrides = [
+    f'--config.{k}={v}' for k, v in whole.overrides.items() if k not in _OWN
+  ]
+  local.main(
+    [str(grid), f'--root={args.root}', f'--config={whole.config}', *overrides]
+    + ['--dry_run'] * args.dry_run
+  )
+  if args.dry_run:
+    return
+  tried = _tried(args.root)
+  print(_table(tried, config))
+  chosen = choose(tried, args.tolerance)
+  if chosen.factor in (FACTORS[0], FACTORS[-1]):
+    print(
+      'This is the end of what was tried: repeat the command with another '
+      '--root, and with these λ as --config.optim.l1_conv and l1_fc.'
+    )
+  found = [f'--config.{k}={v:g}' for k, v in _l1(config, chosen.factor).items()]
+  kept = [f'--config.train.epochs={long}'] * ('train.epochs' in whole.overrides)
+  long_run = ['python', 'main.py', f'--config={whole.config}']
+  long_run += [*overrides, *kept, *found, '--workdir=DIR']
+  print(f'For {long} epochs:\n  {shlex.join(long_run)}')
+
+
+def _checked(args: argparse.Namespace, whole: sweep.Sweep) -> dict[str, Any]:
+  """Returns the fields that matter here; raises where none can be found."""
+  if not args.config or args.seeds:
+    raise ValueError('--config is missing, or --seeds is there; see --help.')
+  (base,) = sweep.configs(whole)
+  fields = [*_OWN, 'optim.name', 'optim.beta', 'data.validation']
+  config = {field: operator.attrgetter(field)(base) for field in fields}
+  for field in config.keys() & whole.overrides.keys():
+    config[field] = type(config[field])(whole.overrides[field])
+  if config['optim.name'] != 'beta_lasso':
+    raise ValueError(
+      f'{args.config} trains by {config["optim.name"]}, which has no λ; choose '
+      'a config with --config.optim.name=beta_lasso.'
+    )
+  if not config['data.validation']:
+    raise ValueError(
+      f'{args.config} holds no images out, and nothing may be chosen by test '
+      'accuracy; add --config.data.validation=5000.'
+    )
+  if not max(config['optim.l1_conv'], config['optim.l1_fc']) > 0:
+    raise ValueError(
+      'Both λ are 0, and so are their multiples; set --config.optim.l1_conv.'
+    )
+  if config['train.epochs'] < max(1, args.epochs):
+    raise ValueError(
+      f'The run has {config["train.epochs"]} epochs, which is less than '
+      'those of the short runs; set --epochs.'
+    )
+  return config
+
+
+def _l1(config: dict[str, Any], factor: float) -> dict[str, float]:
+  """Returns both λ of the config times a factor, rounded to three digits."""
+  return {k: float(f'{factor * config[k]:.3g}') for k in _OWN[:2]}
+
+
+def _write_grid(
+  root: pathlib.Path, config: dict[str, Any], ratio: float, epochs: int
+) -> pathlib.Path:
+  """Writes the grid of the short runs beside their root; returns its path."""
+  points = [
+    {
+      **_l1(config, factor * ratio),
+      'optim.beta': config['optim.beta'] / ratio,
+      'train.epochs': epochs,
+    }
+    for factor in FACTORS
+  ]
+  lines = ''.join(f'    {point},\n' for point in points)
+  path = root.with_name(f'{root.name}_grid.py')
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(
+    f"CONFIG = 'configs/s_fc.py'\n\n\ndef sweep():\n  return [\n{lines}  ]\n",
+    encoding='utf-8',
+  )
+  return path
+
+
+def _tried(root: pathlib.Path) -> list[Tried]:
+  rows = [
+    report.row(runs.read(root / name)) for name in sweep.read(root).points
+  ]
+  return [
+    Tried(factor, row['validation (%)'], row)
+    for factor, row in zip(FACTORS, rows, strict=True)
+  ]
+
+
+def _table(tried: Sequence[Tried], config: dict[str, Any]) -> str:
+  names = 'validation (%)', 'non-zero (%)', 'first layer (%)'
+  lines = [[f'λ for {config["train.epochs"]} epochs', *names]]
+  for t in tried:
+    l1 = ' / '.join(f'{v:g}' for v in _l1(config, t.factor).values())
+    lines.append([l1, *(f'{t.row[name]:.2f}' for name in names)])
+  return report.aligned(lines)
+
+
+if __name__ == '__main__':
+  main()
