@@ -9,8 +9,9 @@ DEMO := runs/demo
 # make figures ARGS='--only data.augment=flip_crop'
 ROOT ?= runs
 ARGS ?=
+PARTS ?=
 
-.PHONY: demo scrambled figures test bench gpu venv lint clean
+.PHONY: demo scrambled figures evidence test bench gpu venv lint clean
 
 demo: venv
 	$(BIN)/python main.py --config=configs/demo.py:sgd --workdir=$(DEMO)/sgd
@@ -38,6 +39,11 @@ scrambled: venv
 # The paper's figures and tables, as far as the runs below ROOT have them.
 figures: venv
 	$(BIN)/python -m lconv_jax.figures all $(ROOT) --out=$(ROOT)/figures $(ARGS)
+
+# What README and docs claim, measured again: make evidence prints the plan and
+# its hours, make evidence PARTS='demo step' runs parts, PARTS=all everything.
+evidence: venv
+	$(BIN)/python -m benchmarks.evidence $(PARTS)
 
 # Files of tests in parallel, at most four: each takes some GB.
 test: venv lint

@@ -14,6 +14,7 @@ import argparse
 import operator
 import pathlib
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -55,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     '--tolerance', type=float, default=0.5,
     help='validation accuracy that sparsity may cost, %%; default: %(default)s',
   )  # fmt: skip
-  words = ['single', *(argv if argv is not None else options.sys.argv[1:])]
-  args, whole = options.parse(parser, words)
+  argv = sys.argv[1:] if argv is None else argv
+  args, whole = options.parse(parser, ['single', *argv])
   with options.one_sentence():
     config = _checked(args, whole)
   long = config['train.epochs']

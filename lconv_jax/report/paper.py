@@ -9,6 +9,7 @@ from lconv_jax.report import (
   nonzero,
   parameters,
   published,
+  scaling,
   tables,
 )
 from lconv_jax.report.filter_panels import S_CONV, S_FC_LASSO, S_FC_SGD, S_LOCAL
@@ -51,6 +52,11 @@ ITEMS: dict[str, Item] = {
   'filters_beta_lasso': _filters('figure 8', S_FC_LASSO),
   'filters_local': _filters('figure 9', S_LOCAL),
   'filters_conv': _filters('not in the paper', S_CONV),
+  'scaling': Item(
+    'not in the paper',
+    'gain of β-LASSO over SGD against width and length',
+    scaling.draw,
+  ),
   'table1': _table(
     'table1', 'all nets by SGD, beside the paper', published.TABLE1
   ),

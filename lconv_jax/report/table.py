@@ -221,6 +221,7 @@ def _percent(share: float | None) -> float | None:
 
 def show(cell: Cell) -> str:
   """Returns a cell as text."""
+  """Returns a cell as text."""
   match cell:
     case None:
       return '–'

@@ -132,6 +132,42 @@ def test_accuracy_against_epochs_and_weights(tmp_path, drawn):
   assert '2 of 4, unfinished' in caption
 
 
+def test_scaling_is_the_difference_of_the_winners(tmp_path, drawn):
+  for seed, accuracy in enumerate((0.5, 0.52)):
+    net(tmp_path, 's_fc', 4, accuracy, seed=seed)
+  for seed, accuracy in enumerate((0.6, 0.56)):
+    net(tmp_path, 's_fc', 4, accuracy, choices='beta_lasso', seed=seed)
+  # By another λ, worse in validation, by a smaller β, and not finished.
+  lasso = {'choices': 'beta_lasso'}
+  net(tmp_path, 's_fc', 4, 0.9, validation=0.1, optim__l1_conv=1e-3, **lasso)
+  net(tmp_path, 's_fc', 4, 0.9, optim__beta=1.0, **lasso)
+  net(tmp_path, 's_fc', 4, 0.9, finished=False, seed=7, train__epochs=8)
+  net(tmp_path, 's_fc', 2, 0.4, train__epochs=8)
+  net(tmp_path, 's_fc', 2, 0.3, train__epochs=8, **lasso)
+  net(tmp_path, 's_fc', 1, 0.3, train__epochs=8, **lasso)  # without SGD
+  made = draw('scaling', tmp_path)
+  ((fig, caption),) = drawn
+  gain, nonzero, _ = fig.axes
+  assert marked(gain, 'o') == [(4, pytest.approx(58 - 51), False)]
+  assert marked(gain, 's') == [(2, pytest.approx(30 - 40), False)]
+  (bars,) = gain.collections
+  ((low, high),) = bars.get_segments()
+  want = 100 * (0.01**2 * 2 + 0.02**2 * 2) ** 0.5
+  assert high[1] - low[1] == pytest.approx(2 * want)
+  assert labels(fig.legends[0]) == ['4 epochs', '8 epochs']
+  assert marked(nonzero, 'o') == [(4, pytest.approx(1), False)]
+  assert nonzero.get_ylabel() == 'first layer: non-zero weights (%)'
+  assert made.missing == ['4 epochs with α = 2', '8 epochs with α = 4']
+  assert 'β = 50' in caption and 'c0ffee' in caption
+
+
+def test_scaling_needs_both_methods(tmp_path, drawn):
+  net(tmp_path, 's_fc', 4, 0.5)
+  net(tmp_path, 's_fc', 2, 0.5, choices='beta_lasso')
+  with pytest.raises(errors.UsageError, match='scaling:headline trains them'):
+    draw('scaling', tmp_path)
+
+
 @pytest.mark.parametrize(
   ('epochs', 'scale', 'numbers'),
   [(1, 'linear', '0 1'), (4, 'linear', '0 1 2 3 4'), (40, 'log', '1 3 10 30')],

@@ -1,0 +1,196 @@
+"""Measures again what README and docs claim, in parts that can be chosen.
+
+  make evidence
+  make evidence PARTS='demo scaling:headline'
+  make evidence PARTS=all
+
+Without PARTS, it prints the plan, with the hours of each part. The same command
+continues: runs that are finished are not trained again. Runs are below
+runs/evidence, results below results/ and benchmarks/results/, and at the end
+the tables of README and docs are written from them (benchmarks.tables).
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks import tables
+from configs.grids import scaling
+from lconv_jax import errors, report
+
+_ROOT = 'runs/evidence'
+# Runs of results/NAME.csv, whose last columns have their commands and times.
+_RUNS = 'demo', 's_fc_small', 'connectivity', 'augmentation', 'theorem2'
+# Two cores; estimated from 23 minutes for S-FC with α = 8 and 400 epochs, and
+# for other nets from benchmarks/results/loop.json.
+_SCALING_HOURS = {
+  'headline': 3.5,
+  'table2': 2.2,
+  'table1': 2.8,
+  'length': 0.8,
+  'methods': 2.2,
+  'learning_rate': 0.5,
+  'l1': 0.8,
+  'wide': 1.6,
+}
+_SEEDS = {'headline': ' --seeds=0,1,2'}
+_OTHER_VERSION = '_jax_0_12'  # of files that need an environment of their own
+
+
+class Part(NamedTuple):
+  """Commands that write some results."""
+
+  writes: str
+  hours: float | None  # on two cores; None: not known
+  commands: list[str]
+
+
+def parts() -> dict[str, Part]:
+  """Returns all parts by name, in the order in which they are run."""
+  found = {name: _runs(name) for name in _RUNS}
+  found['geometry'] = _geometry()
+  found |= {f'scaling:{name}': _scaling(name) for name in scaling.PARTS}
+  folder = tables.ROOT / 'benchmarks' / 'results'
+  for path in sorted(folder.glob('*.json')):
+    if not path.stem.endswith(_OTHER_VERSION):
+      found[path.stem] = _benchmark(path)
+  return found
+
+
+def plan(chosen: dict[str, Part]) -> str:
+  """Returns a table of parts, what they write and their hours."""
+  lines = [['part', 'writes', 'hours on 2 cores']]
+  for name, part in chosen.items():
+    lines.append([name, part.writes, _hours(part.hours)])
+  known = [part.hours for part in chosen.values() if part.hours is not None]
+  lines.append(['all that is known', '', _hours(sum(known))])
+  return report.aligned(lines, left=(0, 1))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Prints the plan, and runs what is chosen; returns the exit status."""
+  every = parts()
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.evidence', description=__doc__.splitlines()[0]
+  )
+  parser.add_argument(
+    'parts', nargs='*', metavar='PART', help=f'all, or {", ".join(every)}'
+  )
+  parser.add_argument(
+    '--dry_run', action='store_true', help='print the commands'
+  )
+  args = parser.parse_args(argv)
+  names = list(every) if args.parts == ['all'] else args.parts
+  if wrong := [name for name in names if name not in every]:
+    print(f'error: {errors.unknown("PART", wrong[0], every)}', file=sys.stderr)
+    return 2
+  print(plan({name: every[name] for name in names} or every), flush=True)
+  for command in (c for name in names for c in every[name].commands):
+    words = shlex.split(command)
+    print(f'\n$ {command}', flush=True)
+    if not args.dry_run:
+      words[0] = sys.executable  # for python
+      if status := subprocess.run(
+        words, cwd=tables.ROOT, check=False
+      ).returncode:
+        print(
+          f'error: the command above has failed with status {status}; mend '
+          'that and repeat make evidence, which continues.',
+          file=sys.stderr,
+        )
+        return 1
+  if names and not args.dry_run:
+    return tables.main([])
+  return 0
+
+
+def _run(command: str) -> int:
+  python = shlex.quote(sys.executable)
+  command = re.sub('^python', lambda _: python, command)
+  return subprocess.run(
+    command, shell=True, cwd=tables.ROOT, check=False
+  ).returncode
+
+
+def _runs(name: str) -> Part:
+  """Returns the part that trains the runs of results/NAME.csv again."""
+  rows = tables.rows_of_csv(name)
+  commands, folders = [], []
+  for row in rows:
+    folder = re.search(r'--workdir=\S*?([^/\s]+)(\s|$)', row['command'])[1]
+    folders.append(f'{_ROOT}/{name}/{folder}')
+    command = f'{_without(row["command"], "workdir")} --workdir={folders[-1]}'
+    if 'data.augment' not in command:
+      # The default has changed since some of these rows were measured.
+      command += f' --config.data.augment={row["augment"]}'
+    commands.append(command)
+  shown, csv = ' '.join(folders), f'results/{name}.csv'
+  if name == 'theorem2':
+    commands.append(f'python -m lconv_jax.mdl {shown} --csv={csv}')
+  else:
+    commands.append(_report(shown, name))
+  return Part(csv, sum(row['seconds'] for row in rows) / 3600, commands)
+
+
+def _geometry() -> Part:
+  run = f'{_ROOT}/geometry/hidden'
+  csv = 'results/geometry.csv'
+  train = (
+    'python main.py --config=configs/s_fc_small.py:sgd '
+    f'--config.data.augment=none --config.data.permute=1 --workdir={run}'
+  )
+  return Part(
+    csv, 0.1, [train, f'python -m lconv_jax.geometry {run} --csv={csv}']
+  )
+
+
+def _scaling(name: str) -> Part:
+  root = f'{_ROOT}/scaling'
+  train = f'python -m launch.local scaling:{name} --root={root}/{name}'
+  return Part(
+    'results/scaling.csv',
+    _SCALING_HOURS[name],
+    [
+      train + _SEEDS.get(name, ''),
+      # Of all parts that have been trained so far.
+      _report(f'{root}/*/*seed=*', 'scaling'),
+      f'python -m lconv_jax.figures scaling {root} --out={root}/figures',
+    ],
+  )
+
+
+def _benchmark(path: pathlib.Path) -> Part:
+  out = str(path.relative_to(tables.ROOT))
+  command = json.loads(path.read_text('utf-8'))['command']
+  if path.stem == 'chaos':  # measured in two goes
+    command = 'python -m benchmarks.chaos --kills=60 --damages=400 '
+    command += '--configs=2000'
+  # The net that sparse.json describes is one of s_fc_small's.
+  command = command.replace('--run runs/', f'--run {_ROOT}/s_fc_small/')
+  return Part(out, None, [f'{_without(command, "out")} --out={out}'])
+
+
+def _report(shown: str, name: str) -> str:
+  return (
+    f'python -m lconv_jax.report {shown} --csv=results/{name}.csv '
+    f'--markdown=results/{name}.md --out={_ROOT}/{name}'
+  )
+
+
+def _without(command: str, flag: str) -> str:
+  """Returns a command without --FLAG=VALUE or --FLAG VALUE."""
+  return re.sub(rf' --{flag}[= ]\S+', '', command)
+
+
+def _hours(hours: float | None) -> str:
+  return '–' if hours is None else f'{hours:.2f}'
+
+
+if __name__ == '__main__':
+  sys.exit(main())

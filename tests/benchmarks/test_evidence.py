@@ -1,0 +1,85 @@
+import json
+import re
+import subprocess
+
+import pytest
+
+from benchmarks import evidence
+from configs.grids import scaling
+from launch import sweep
+
+
+@pytest.fixture(scope='module')
+def parts():
+  return evidence.parts()
+
+
+def test_every_result_has_a_part(parts):
+  folder = evidence.tables.ROOT
+  files = [*folder.glob('results/*.csv'), *folder.glob('benchmarks/results/*')]
+  names = {
+    str(f.relative_to(folder)) for f in files if '_jax_0_12' not in f.name
+  }
+  assert names - {'results/scaling.csv'} <= {p.writes for p in parts.values()}
+  assert {f'scaling:{name}' for name in scaling.PARTS} <= parts.keys()
+
+
+def test_runs_are_trained_again_as_they_were(parts):
+  rows = evidence.tables.rows_of_csv('connectivity')
+  *train, report = parts['connectivity'].commands
+  assert len(train) == len(rows)
+  for row, command in zip(rows, train, strict=True):
+    fields = dict(re.findall(r'--config\.([\w.]+)=(\S+)', command))
+    # The default of this field was another when D-nets were measured.
+    assert fields.pop('data.augment') == row['augment'] == 'flip_crop'
+    config = re.search(r'--config=(\S+)', command)[1]
+    sweep.expand('single', config, fields)  # or raises
+    folder = re.search(r'--workdir=(\S+)', command)[1]
+    assert folder.startswith('runs/evidence/connectivity/')
+    assert folder in report.split()
+  seconds = sum(row['seconds'] for row in rows)
+  assert parts['connectivity'].hours == pytest.approx(seconds / 3600)
+
+
+def test_the_plan_comes_first_and_nothing_runs_unasked(monkeypatch, capsys):
+  monkeypatch.setattr(evidence, '_run', lambda command: pytest.fail(command))
+  assert evidence.main([]) == 0
+  said = capsys.readouterr().out
+  assert 'connectivity           results/connectivity.csv' in said
+  assert evidence.main(['chaos', '--dry_run']) == 0
+  assert '$ python -m benchmarks.chaos' in capsys.readouterr().out
+  assert evidence.main(['lop']) == 2
+  assert 'Did you mean loop' in capsys.readouterr().err
+
+
+def test_parts_run_in_order_until_one_fails(monkeypatch, capsys):
+  ran = []
+  monkeypatch.setattr(
+    evidence.tables, 'main', lambda argv: ran.append('tables')
+  )
+  monkeypatch.setattr(evidence, '_run', lambda c: ran.append(c) or 0)
+  evidence.main(['step', 'loop'])
+  assert [r.split()[2] for r in ran[:-1]] == [
+    'benchmarks.step',
+    'benchmarks.loop',
+  ]
+  assert ran[-1] == 'tables'
+  monkeypatch.setattr(evidence, '_run', lambda c: 3)
+  assert evidence.main(['step']) == 1
+  assert 'status 3' in capsys.readouterr().err
+
+
+def test_a_command_runs_in_the_root_of_the_project(tmp_path):
+  code = 'import json, os, sys; json.dump([os.getcwd(), sys.argv], open'
+  out = tmp_path / 'said.json'
+  assert evidence._run(f'python -c \'{code}("{out}", "w"))\' README.m*') == 0
+  cwd, argv = json.loads(out.read_text())
+  assert cwd == str(evidence.tables.ROOT) and argv[1:] == ['README.md']
+
+
+def test_make_knows_it():
+  said = subprocess.run(
+    ['make', '-n', 'evidence', 'PARTS=demo'], cwd=evidence.tables.ROOT,
+    capture_output=True, text=True, check=True,
+  ).stdout  # fmt: skip
+  assert 'python -m benchmarks.evidence demo' in said
