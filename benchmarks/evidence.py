@@ -92,19 +92,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
   print(plan({name: every[name] for name in names} or every), flush=True)
   for command in (c for name in names for c in every[name].commands):
-    words = shlex.split(command)
     print(f'\n$ {command}', flush=True)
-    if not args.dry_run:
-      words[0] = sys.executable  # for python
-      if status := subprocess.run(
-        words, cwd=tables.ROOT, check=False
-      ).returncode:
-        print(
-          f'error: the command above has failed with status {status}; mend '
-          'that and repeat make evidence, which continues.',
-          file=sys.stderr,
-        )
-        return 1
+    if not args.dry_run and (status := _run(command)):
+      print(
+        f'error: the command above has failed with status {status}; mend that '
+        'and repeat make evidence, which continues.',
+        file=sys.stderr,
+      )
+      return 1
   if names and not args.dry_run:
     return tables.main([])
   return 0
