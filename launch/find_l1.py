@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from launch import local, options, sweep
+from launch import local, options, roots, sweep
 from lconv_jax import report, runs
 from lconv_jax.report import command
 
@@ -147,7 +147,7 @@ def _write_grid(
 
 def _tried(root: pathlib.Path) -> list[Tried]:
   rows = [
-    report.row(runs.read(root / name)) for name in sweep.read(root).points
+    report.row(runs.read(root / name)) for name in roots.read(root).points
   ]
   return [
     Tried(factor, row['validation (%)'], row)

@@ -1,6 +1,6 @@
 import pytest
 
-from launch import find_l1, sweep
+from launch import find_l1, roots
 from launch.find_l1 import Tried, choose
 from lconv_jax import runs
 
@@ -38,7 +38,7 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
       *TINY,
     ]
   )
-  configs = [runs.read(root / name).config for name in sweep.read(root).points]
+  configs = [runs.read(root / name).config for name in roots.read(root).points]
   assert [c.train.epochs for c in configs] == [2, 2]
   for c, factor in zip(configs, (1, 4), strict=True):
     assert c.optim.l1_conv * 2 == pytest.approx(factor * 1e-3 * 4)
