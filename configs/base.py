@@ -79,6 +79,7 @@ def base() -> Config:
   d.nlgp = n = Config()
   n.xi = (1.5, 3.0)  # correlation length of each class, pixels
   n.gain = 3.0
+  n.length = 0  # places of signals; 0: images of 32 x 32 pixels instead
   n.channels = 1  # 1: grey, 3: colour (independent fields)
   n.train = 55000  # images, from which data.validation are held out
   n.test = 10000  # images

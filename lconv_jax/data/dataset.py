@@ -222,9 +222,8 @@ def _draw(fields: ml_collections.ConfigDict) -> tuple[Split, Split]:
 
   def part(num: int, stream: int) -> Split:
     seed = fields.seed, stream
-    drawn = nlgp.draw(
-      num, fields.xi, fields.gain, channels=fields.channels, seed=seed
-    )
+    size = (1, fields.length) if fields.length else 32
+    drawn = nlgp.draw(num, fields.xi, fields.gain, size, fields.channels, seed)
     return Split(*drawn)
 
   try:

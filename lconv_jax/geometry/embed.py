@@ -1,4 +1,7 @@
-"""First layouts: scaling of distances in the plane, eigenmodes on a torus."""
+"""First layouts: scaling of distances in the plane, eigenmodes on a torus.
+
+On a line or circle all pixels are in row 0.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,7 +19,9 @@ def plane(paths: Float[np.ndarray, 'pixels pixels'], grid: Grid) -> Positions:
   n = len(paths)
   centre = np.eye(n) - 1 / n
   values, vectors = np.linalg.eigh(-centre @ paths**2 @ centre / 2)
-  return align(vectors[:, :-3:-1] * np.sqrt(values[:-3:-1]), grid)
+  axes = 1 if grid.line else 2
+  x = vectors[:, : -axes - 1 : -1] * np.sqrt(values[: -axes - 1 : -1])
+  return align(_in_row_0(x) if grid.line else x, grid)
 
 
 def align(positions: Positions, grid: Grid) -> Positions:
@@ -52,11 +57,15 @@ def torus(joined: Bool[np.ndarray, 'pixels pixels'], grid: Grid) -> Positions:
 
   Args:
     joined: which pixels are neighbours.
-    grid: gives the size; its sides differ by less than a factor of 2.
+    grid: gives the size; its sides differ by less than a factor of 2, unless
+      it is a circle, which has two slowest modes.
   """
   degree = np.sqrt(joined.sum(axis=1))
   values, vectors = np.linalg.eigh(joined / degree / degree[:, None])
   modes = vectors[:, -5:-1] / vectors[:, -1:]  # the slowest is the stationary
+  if grid.line:
+    angle = np.arctan2(modes[:, 2:3], modes[:, 3:]) / (2 * np.pi)
+    return align(_in_row_0(angle % 1 * grid.width), grid)
   i, j = np.triu_indices(4)
   scale = np.where(i == j, 1, np.sqrt(2))
   _, _, rows = np.linalg.svd(modes[:, i] * modes[:, j] * scale)
@@ -70,3 +79,7 @@ def torus(joined: Bool[np.ndarray, 'pixels pixels'], grid: Grid) -> Positions:
   if first_is_longer != (grid.height > grid.width):
     angles = angles[:, ::-1]
   return align(angles % 1 * [grid.height, grid.width], grid)
+
+
+def _in_row_0(columns: Float[np.ndarray, 'pixels 1']) -> Positions:
+  return np.pad(columns, ((0, 0), (1, 0)))

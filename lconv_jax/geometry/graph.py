@@ -49,17 +49,20 @@ def neighbours(
 
 
 def paths(
-  joined: Bool[np.ndarray, 'pixels pixels'], rank: Ranks
+  joined: Bool[np.ndarray, 'pixels pixels'], rank: Ranks, line: bool = False
 ) -> Float[np.ndarray, 'pixels pixels']:
   """Returns the lengths of shortest paths between pixels, about in pixels.
 
   An edge is as long as the radius of a disc that holds as many pixels as are
-  at least as similar, which does not depend on how similarity falls.
+  at least as similar, which does not depend on how similarity falls. On a line
+  the disc is an interval.
 
   Args:
     joined: which pixels are neighbours.
     rank: what `ranks` returns.
+    line: whether the pixels are on a line.
   """
-  length = np.sqrt((rank**1.0 + rank.T) / 2 / np.pi)
+  count = (rank**1.0 + rank.T) / 2
+  length = count / 2 if line else np.sqrt(count / np.pi)
   edges = scipy.sparse.csr_array(np.where(joined, length, 0))
   return csgraph.shortest_path(edges, directed=False)

@@ -1,4 +1,7 @@
-"""Grid of pixels, in the plane or closed to a torus."""
+"""Grid of pixels, in the plane or closed to a torus.
+
+A grid of height 1 is a line, or closed a circle.
+"""
 
 from typing import NamedTuple
 
@@ -23,6 +26,11 @@ class Grid(NamedTuple):
   height: int
   width: int
   torus: bool = False
+
+  @property
+  def line(self) -> bool:
+    """Whether pixels have neighbours in one dimension alone."""
+    return self.height == 1
 
   @property
   def positions(self) -> Positions:

@@ -10,12 +10,15 @@ from lconv_jax.geometry.grid import Grid, Positions
 from lconv_jax.geometry.match import Cells, match
 from lconv_jax.geometry.similarity import Similarity, smooth
 
-NEIGHBOURS = 8  # whose agreement with the nearest cells is counted
+# Whose agreement with the nearest cells is counted. On a line this number, and
+# those below, are halved, as so many neighbours are farther off there.
+NEIGHBOURS = 8
 _IN_GRAPH = 8, 4  # of a pixel in the graph: if smoothed, and as it is
 # Rounds of `stress.refine`: how many of the most similar pixels count, and by
 # which power of the distance a pair counts less.
 _COARSE = ((12, 2),) * 3
 _FINE = ((24, 3),) * 4
+Rounds = tuple[tuple[int, int], ...]
 _MATCHES = 10  # rounds of `match`, at most
 
 
@@ -59,10 +62,11 @@ def _layouts(similarity: Similarity, grid: Grid) -> Iterator[Layout]:
     agreement = _agreement(cell, rank, grid)
     return Layout(grid, x, cell, agreement)
 
+  part = 2 if grid.line else 1
   smoothed, rank = smooth(similarity), graph.ranks(similarity)
   rough = graph.ranks(smoothed)
   starts = [
-    _first(values, order, count, grid)
+    _first(values, order, count // part, grid)
     for values, order, count in zip(
       (smoothed, similarity), (rough, rank), _IN_GRAPH, strict=True
     )
@@ -71,12 +75,18 @@ def _layouts(similarity: Similarity, grid: Grid) -> Iterator[Layout]:
     starts, key=lambda start: _agreement(stress.snap(start, grid), rank, grid)
   )
   if not grid.torus:  # whose modes are exact but for noise
-    x = stress.refine(x, rough, grid, _COARSE)
-  by_ranks = stress.refine(x, rank, grid, _COARSE + _FINE)
-  yield layout(by_ranks, stress.snap(by_ranks, grid))
+    x = stress.refine(x, rough, grid, _rounds(_COARSE, part))
+  by_ranks = stress.refine(x, rank, grid, _rounds(_COARSE + _FINE, part))
+  cell = stress.snap(by_ranks, grid)
+  # Along a line the errors of distances add up, so that only order counts.
+  yield layout(grid.positions[cell] if grid.line else by_ranks, cell)
   cell, _ = match(smoothed, stress.snap(x, grid), grid, _MATCHES)
   cell, by_values = match(similarity, cell, grid, _MATCHES)
   yield layout(by_values, cell)
+
+
+def _rounds(rounds: Rounds, part: int) -> Rounds:
+  return tuple((count // part, power) for count, power in rounds)
 
 
 def _first(
@@ -86,12 +96,13 @@ def _first(
   joined = graph.neighbours(similarity, rank, count)
   if grid.torus:
     return embed.torus(joined, grid)
-  return embed.plane(graph.paths(joined, rank), grid)
+  return embed.plane(graph.paths(joined, rank, grid.line), grid)
 
 
 def _agreement(cell: Cells, rank: graph.Ranks, grid: Grid) -> float:
   at = grid.positions[cell]
   apart = grid.distances(at, at)
-  reach = np.sort(apart, axis=1)[:, NEIGHBOURS]  # ties count as near
-  similar = (rank > 0) & (rank <= NEIGHBOURS)
+  count = NEIGHBOURS // 2 if grid.line else NEIGHBOURS
+  reach = np.sort(apart, axis=1)[:, count]  # ties count as near
+  similar = (rank > 0) & (rank <= count)
   return float((apart <= reach[:, None])[similar].mean())

@@ -24,18 +24,17 @@ class Scores(NamedTuple):
   cell_within_close: float
 
 
-def near_share(
-  similarity: Similarity, true: Positions, grid: Grid, count: int = 4
-) -> float:
+def near_share(similarity: Similarity, true: Positions, grid: Grid) -> float:
   """Returns the share of pixels' most similar pixels that are truly close.
+
+  Of each pixel the 4 most similar pixels count, or 2 on a line.
 
   Args:
     similarity: of pixels.
     true: where they are.
     grid: gives the distances.
-    count: how many of the most similar pixels of each pixel count.
   """
-  rank = graph.ranks(similarity)
+  rank, count = graph.ranks(similarity), 2 if grid.line else 4
   similar = (0 < rank) & (rank <= count)
   return float((grid.distances(true, true) <= CLOSE)[similar].mean())
 

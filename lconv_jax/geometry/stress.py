@@ -61,7 +61,7 @@ def _implied(
   near = rank <= count
   votes = near.astype(np.float64) + near.T
   mean = (expected * near + expected.T * near.T) / np.maximum(votes, 1)
-  reach = nearest[:, count]
+  reach = nearest[:, min(count, len(rank) - 1)]
   # Pixels that are not similar are no nearer than those that are.
   far = np.maximum(apart[np.ix_(cell, cell)], np.minimum(reach, reach[:, None]))
   return np.where(votes > 0, mean, far)

@@ -7,7 +7,8 @@ layer. docs/locality.md has definitions and sources.
 
   >>> filters = from_kernel(params['conv1']['kernel'], (32, 32, 3))
   >>> result = measure(filters)  # result.spread.z: of each filter
-  >>> summary(result, measure_pairs(filters)).local_of_all
+  >>> pairs = measure_pairs(filters)
+  >>> summary(result, pairs, min_nonzero(filters)).local_of_all
   0.47
 """
 
@@ -16,7 +17,6 @@ from lconv_jax.locality.filters import energy, from_kernel
 from lconv_jax.locality.layer import (
   EFFECT,
   LEVEL,
-  MIN_NONZERO,
   REPEATS,
   Locality,
   Pairs,
@@ -24,6 +24,7 @@ from lconv_jax.locality.layer import (
   Typical,
   measure,
   measure_pairs,
+  min_nonzero,
   summary,
 )
 from lconv_jax.locality.log import flat, metrics, sample
@@ -49,7 +50,6 @@ from lconv_jax.locality.sharing import (
 __all__ = [
   'EFFECT',
   'LEVEL',
-  'MIN_NONZERO',
   'REPEATS',
   'WINDOW',
   'Compared',
@@ -66,6 +66,7 @@ __all__ = [
   'measure',
   'measure_pairs',
   'metrics',
+  'min_nonzero',
   'null_box_area',
   'null_correlation',
   'null_spread',

@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
   layers, lines = _layers(args.runs, args.window, args.seed)
-  print(_tables(layers, args.window), *lines, sep='\n')
+  least = locality.min_nonzero(layers[0].measured.filters)
+  print(_tables(layers, args.window, least), *lines, sep='\n')
   if args.csv:
     pathlib.Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
     report.write_csv([_row(layer) for layer in layers], args.csv, digits=0)
@@ -58,7 +59,8 @@ def _report(args: argparse.Namespace) -> None:
   shown = [layer.run for layer in layers]
   torus = report.TORUS if any(map(report.is_periodic, shown)) else ''
   request = report.Request(args.command)
-  caption = report.caption((_CAPTION, torus), shown, request)
+  caption = _CAPTION.format(least=least), torus
+  caption = report.caption(caption, shown, request)
   measured = [layer.measured for layer in layers]
   fig = distributions.draw_distributions(measured, args.window, args.seed)
   out = pathlib.Path(args.out or args.runs[0], 'locality.png')
@@ -85,16 +87,25 @@ def _layers(
     torus = report.is_periodic(run)
     found = locality.measure(filters, seed=seed, window=window, periodic=torus)
     pairs = locality.measure_pairs(filters, seed=seed, periodic=torus)
+    least = locality.min_nonzero(filters)
+    summary = locality.summary(found, pairs, least)
     measured = distributions.Measured(label, filters, found, pairs, torus)
-    layers.append(_Layer(run, measured, locality.summary(found, pairs)))
+    layers.append(_Layer(run, measured, summary))
   if not layers:
     raise errors.UsageError('; '.join(lines))
   return layers, lines
 
 
-def _tables(layers: Sequence[_Layer], window: int) -> str:
+def _tables(layers: Sequence[_Layer], window: int, least: int) -> str:
   """Returns a table for each measure, aligned for a terminal."""
-  names = 'filters', '≥ 20 non-zeros', 'local (%)', 'by chance', 'of those (%)'
+  signals = layers[0].measured.signals
+  names = (
+    'filters',
+    f'≥ {least} non-zeros',
+    'local (%)',
+    'by chance',
+    'of those (%)',
+  )
   first = [('', *names, 'by chance', 'repeats (%)')]
   for layer in layers:
     s = layer.summary
@@ -105,7 +116,7 @@ def _tables(layers: Sequence[_Layer], window: int) -> str:
   tables = [first]
   for name, (_, _, factor) in distributions.MEASURES.items():
     header = 'median', 'shuffled', 'ratio', 'z', 'percentile'
-    table = [(distributions.title(name, window), *header)]
+    table = [(distributions.title(name, window, signals), *header)]
     for layer in layers:
       t = getattr(layer.summary, name)
       table.append(
@@ -118,11 +129,11 @@ def _tables(layers: Sequence[_Layer], window: int) -> str:
     tables.append(table)
   widths = max(44, *(len(rows[0]) for rows in first[1:])), *[9] * 5
   parts = [report.aligned(table, widths=widths) for table in tables]
-  return '\n\n'.join((*parts, _NOTE)) + '\n'
+  return '\n\n'.join((*parts, _NOTE.format(least=least))) + '\n'
 
 
 _NOTE = f"""\
-Medians are over filters with at least {locality.MIN_NONZERO} non-zero values, \
+Medians are over filters with at least {{least}} non-zero values, \
 and over random pairs of such filters.
 shuffled: mean over the same pixels at random places; ratio: a filter's value \
 / that mean.
@@ -139,7 +150,7 @@ correlation means that filters repeat, or are local within their boxes."""
 
 _CAPTION = (
   'Locality of first-layer filters, and how far they repeat elsewhere, for '
-  f'filters with at least {locality.MIN_NONZERO} non-zero values and random '
+  'filters with at least {least} non-zero values and random '
   'pairs of such filters. Grey: the same pixels at random places; dashed: at '
   "random places inside each filter's own box of non-zeros. Filters of CONV "
   'and LOCAL layers are those of the dense layer that computes the same '

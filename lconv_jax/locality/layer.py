@@ -9,6 +9,8 @@ from lconv_jax.locality import blocks, compare, measures, null, sharing
 
 # Figures 7-9 draw from the filters with at least this many non-zero values.
 MIN_NONZERO = 20
+# Of signals, this many count: a window of theirs is one row of an image's.
+MIN_NONZERO_OF_SIGNALS = 5
 # A filter is local if fewer than this share of its null draws are as compact,
 # which is true of nearly 5 % of the filters without any structure,
 LEVEL = 0.05
@@ -76,7 +78,7 @@ class Summary(NamedTuple):
   """
 
   filters: int
-  counted: int  # filters with at least `min_nonzero` non-zero values
+  counted: int  # filters with enough non-zero values
   local_of_all: float  # share of all filters that are local
   local_of_counted: float  # share of the counted filters that are local
   # Shares that would be local by chance, with all pixels at random places.
@@ -89,6 +91,12 @@ class Summary(NamedTuple):
   correlation: Typical  # `Pairs.image`
   correlation_in_box: Typical  # `Pairs.box`
   repeats: float  # share of the pairs with a correlation of `REPEATS` or more
+
+
+def min_nonzero(filters: Real[np.ndarray, '_units _h _w _c']) -> int:
+  """Returns how many non-zero values a filter needs to count."""
+  height, width = filters.shape[1:3]
+  return MIN_NONZERO_OF_SIGNALS if height == 1 < width else MIN_NONZERO
 
 
 def measure(
@@ -153,7 +161,7 @@ def measure(
 
 def measure_pairs(
   filters: Real[np.ndarray, 'units height width channels'],
-  min_nonzero: int = MIN_NONZERO,
+  least: int | None = None,
   pairs: int = sharing.PAIRS,
   draws: int = sharing.PAIR_DRAWS,
   seed: int = 0,
@@ -164,8 +172,8 @@ def measure_pairs(
 
   Args:
     filters: [units, H, W, C], of any real dtype.
-    min_nonzero: filters with fewer non-zero values are left out, as any two
-      filters of few pixels are alike.
+    least: filters with fewer non-zero values are left out, as any two filters
+      of few pixels are alike; None: `min_nonzero` of them.
     pairs: number of random pairs.
     draws: permutations for each pair.
     seed: of pairs and permutations.
@@ -176,7 +184,8 @@ def measure_pairs(
     The correlation of each pair.
   """
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
-  counted = np.flatnonzero(nonzero >= max(1, min_nonzero))
+  least = min_nonzero(filters) if least is None else least
+  counted = np.flatnonzero(nonzero >= max(1, least))
   a, b = counted[sharing.pairs(len(counted), pairs, seed)].T
   a, b = filters[a], filters[b]
   value = sharing.best_shift_correlation(a, b, periodic)
@@ -195,7 +204,7 @@ def measure_pairs(
 def summary(
   result: Locality,
   pairs: Pairs | None = None,
-  min_nonzero: int = MIN_NONZERO,
+  least: int = MIN_NONZERO,
 ) -> Summary:
   """Returns shares and medians over the filters of a layer.
 
@@ -204,9 +213,9 @@ def summary(
   Args:
     result: from `measure`.
     pairs: from `measure_pairs`, for the same filters.
-    min_nonzero: filters with fewer non-zero values are not counted.
+    least: filters with fewer non-zero values are not counted.
   """
-  counted = result.nonzero >= min_nonzero
+  counted = result.nonzero >= least
   if pairs is None:
     pairs = Pairs(*[compare.without_null(np.empty(0))] * 2)
   value = pairs.image.value

@@ -50,6 +50,7 @@ def metrics(
       compared=_COMPARED,
       periodic=periodic,
     ),
+    layer.min_nonzero(filters),
   )
   return {k: v for k, v in flat(found).items() if not math.isnan(v)}
 

@@ -34,12 +34,17 @@ class Measured(NamedTuple):
   pairs: locality.Pairs
   periodic: bool  # whether images continue at the opposite border
 
+  @property
+  def signals(self) -> bool:
+    """Whether the filters are of signals, which have one row."""
+    return self.filters.shape[1] == 1
 
-def title(name: str, window: int) -> str:
+
+def title(name: str, window: int, signals: bool) -> str:
   """Returns words and unit of one of `MEASURES`, for a window of some side."""
   words, unit, _ = MEASURES[name]
   if name == 'window_share':
-    words += f' of {window} x {window}'
+    words += f' of {1 if signals else window} x {window}'
   return f'{words} ({unit})' if unit else words
 
 
@@ -60,7 +65,7 @@ def draw_distributions(
   fig.get_layout_engine().set(wspace=0.06)  # between ticks' numbers
   grid = fig.subplots(len(layers), len(_DRAWN), sharex='col', squeeze=False)
   for column, name in enumerate(_DRAWN):
-    label = textwrap.fill(title(name, window), 24)
+    label = textwrap.fill(title(name, window, layers[0].signals), 24)
     grid[-1, column].set_xlabel(label)
     panels = [value[name] for value in values]
     end = _end(panels)
@@ -87,7 +92,8 @@ class _Panel(NamedTuple):
 
 def _values(layer: Measured, window: int, seed: int) -> dict[str, _Panel]:
   """Returns the panels of a layer, in the units of `MEASURES`."""
-  counted = np.flatnonzero(layer.found.nonzero >= locality.MIN_NONZERO)
+  least = locality.min_nonzero(layer.filters)
+  counted = np.flatnonzero(layer.found.nonzero >= least)
   chosen = np.random.default_rng(seed).permutation(counted)[:_SAMPLE]
   some = layer.filters[chosen]
   options = {'draws': _SAMPLE_DRAWS, 'seed': seed}

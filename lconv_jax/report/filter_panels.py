@@ -78,16 +78,18 @@ def draw(
   fig = mosaic.draw_filters(
     columns, rows, cols, request.seed, style.COLUMN, notes=False
   )
-  zero = 'White: no weight.'
-  if columns[0][1].shape[-1] == 3:
+  zero, (_, height, _, channels) = 'White: no weight.', columns[0][1].shape
+  if height == 1:
+    zero += ' A filter has a row for each channel.'
+  elif channels == 3:
     zero += ' Other pixels lie around mid grey, which is near zero.'
   return Drawn(
     functools.partial(style.save, fig),
     (
       f'First-layer filters of {", ".join(map(str, found))} ({number}).',
       f'Drawn at random (seed {request.seed}) among filters with at least '
-      f'{locality.MIN_NONZERO} non-zero values. Each filter is scaled by its '
-      f'own largest |weight|. {zero}',
+      f'{locality.min_nonzero(columns[0][1])} non-zero values. Each filter is '
+      f'scaled by its own largest |weight|. {zero}',
       'Filters of S-LOCAL stand at their place in the image, so that they '
       'compare with the filters of S-FC: around each window is zero by '
       'construction, and the part of a window outside of the image is not '

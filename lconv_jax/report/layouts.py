@@ -33,6 +33,8 @@ def draw_layouts(
 ) -> figure.Figure:
   """Draws layouts coloured by true position, and similarity by distance.
 
+  A layout of signals, on a line, is drawn against the true position.
+
   Args:
     found: a column for each.
     null: the name of the similarities without geometry.
@@ -66,7 +68,7 @@ def draw_images(
   """Draws the same images in several layouts, a row for each.
 
   Args:
-    rows: a name and images, grey or RGB.
+    rows: a name and images, grey or RGB, or signals, drawn as curves.
   """
   count = len(rows[0][1])
   size = (
@@ -87,6 +89,10 @@ def draw_images(
         (left / size[0], bottom / size[1], _SIDE / size[0], _SIDE / size[1])
       )
       ax.set_axis_off()
+      if len(image) == 1:
+        ax.plot(image[0], lw=0.5)
+        ax.set_ylim(-8, 263)
+        continue
       shown = image if image.shape[-1] == 3 else image[..., 0]
       ax.imshow(shown, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
   return fig
@@ -98,10 +104,14 @@ def _draw_layout(ax: axes.Axes, one: Recovered) -> None:
   size = np.array([grid.height, grid.width])
   if grid.torus:
     x = (x + 0.5) % size - 0.5
-  ax.scatter(x[:, 1], x[:, 0], s=5, c=_colors(one.true / size), linewidths=0)
+  places = (one.true[:, 1], x[:, 1]) if grid.line else (x[:, 1], x[:, 0])
+  ax.scatter(*places, s=5, c=_colors(one.true / size), linewidths=0)
   ax.set_aspect('equal')
-  ax.invert_yaxis()
-  ax.set_axis_off()
+  if grid.line:
+    ax.set(xlabel='true place', ylabel='place found')
+  else:
+    ax.invert_yaxis()
+    ax.set_axis_off()
   ax.set_title(textwrap.fill(one.label, _LINE))
   ax.annotate(
     f'r.m.s. {scores.rms:.2f} px · {100 * scores.within_close:.1f} % within '

@@ -29,12 +29,13 @@ def draw_filters(
   """Draws filters of first layers side by side (figures 4, 7-9).
 
   Each panel shows filters drawn at random among all that have at least
-  `locality.MIN_NONZERO` non-zero values, each scaled by its own largest
-  |weight|. If there are too few, the next densest follow.
+  `locality.min_nonzero` non-zero values, each scaled by its own largest
+  |weight|. If there are too few, the next densest follow. A filter of signals
+  is a strip, with a row for each channel; strips are in two columns.
 
   Args:
     columns: a title and filters of any size for each panel; all have 1 channel,
-      or all have 3.
+      or all have 3, or all are of signals.
     rows: the most rows of filters in a panel.
     cols: the number of filters in a row.
     seed: of the random choice.
@@ -47,8 +48,11 @@ def draw_filters(
   count = len(columns)
   wide = width / (1.05 * count + 0.05)  # of a panel, gaps are a 20th of it
   titles = style.titles([title for title, _ in columns], int(11 * wide))
+  room, signals = rows * cols, _of_signals(columns[0][1])
+  if signals:
+    rows, cols = -(-room // 2), 2
   mosaics = [
-    _mosaic(_paint(filters[choose(filters, rows * cols, seed)]), rows, cols)
+    _mosaic(_paint(filters[choose(filters, room, seed)]), rows, cols)
     for _, filters in columns
   ]
   # Every weight is drawn as the same whole number of dots: none is wider than
@@ -77,8 +81,9 @@ def draw_filters(
     ax.imshow(mosaic, interpolation='nearest', aspect='auto', origin='upper')
     ax.set_title(title, pad=24 if notes else 4)
     if notes:
-      _note(ax, '\n'.join(describe(filters, rows * cols, torus)))
-  _scale(fig, filters.shape[-1], gap, size)
+      _note(ax, '\n'.join(describe(filters, room, torus)))
+  in_colour = filters.shape[-1] == 3 and not signals
+  _scale(fig, in_colour, gap, size)
   return fig
 
 
@@ -95,7 +100,7 @@ def choose(
   """
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
   shuffled = np.random.default_rng(seed).permutation(len(filters))
-  eligible = nonzero[shuffled] >= locality.MIN_NONZERO
+  eligible = nonzero[shuffled] >= locality.min_nonzero(filters)
   rest = shuffled[~eligible]
   rest = rest[np.argsort(-nonzero[rest], kind='stable')]
   return np.concatenate([shuffled[eligible], rest])[:count]
@@ -106,7 +111,8 @@ def describe(
 ) -> tuple[str, str]:
   """Returns two lines about a panel that has room for `count` filters."""
   nonzero = np.count_nonzero(filters, axis=(1, 2, 3))
-  enough = filters[nonzero >= locality.MIN_NONZERO]
+  least = locality.min_nonzero(filters)
+  enough = filters[nonzero >= least]
   share = 100 * np.mean(nonzero) / filters[0].size
   first = f'{share:.3g} % non-zero'
   if len(enough):
@@ -116,7 +122,7 @@ def describe(
     shuffled = np.median(null.mean(axis=1))
     first += f' · median spread {own:.1f} px, shuffled {shuffled:.1f}'
   second = f'{len(enough):,} of {len(filters):,} filters have ≥ '
-  second += f'{locality.MIN_NONZERO} non-zeros'
+  second += f'{least} non-zeros'
   fewer = ', then fewer' if len(enough) < min(count, len(filters)) else ''
   return first, second + fewer
 
@@ -125,8 +131,13 @@ def _paint(filters: Filters) -> Float[np.ndarray, '_units _h _w 3']:
   """Returns filters as RGB images in [0, 1].
 
   Pixels without any weight are white. In colour, the other pixels lie around
-  mid grey, so that the smallest weight can be seen on white.
+  mid grey, so that the smallest weight can be seen on white. A filter of
+  signals becomes a strip with a row for each channel, or more if it is long.
   """
+  if _of_signals(filters):
+    channels, length = filters.shape[3], filters.shape[2]
+    filters = np.swapaxes(filters, 1, 3)
+    filters = np.repeat(filters, max(1, length // (12 * channels)), axis=1)
   largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
   scaled = filters / np.where(largest > 0, largest, 1)
   if filters.shape[-1] == 3:
@@ -134,6 +145,10 @@ def _paint(filters: Filters) -> Float[np.ndarray, '_units _h _w 3']:
     return np.where(there, 0.5 + _RANGE * scaled, 1.0)
   painted = style.WEIGHTS(0.5 + scaled[..., 0] / 2)[..., :3]
   return np.where(filters != 0, painted, 1.0)
+
+
+def _of_signals(filters: Filters) -> bool:
+  return filters.shape[1] == 1 < filters.shape[2]
 
 
 def _mosaic(
@@ -165,12 +180,12 @@ def _note(ax: axes.Axes, text: str) -> None:
 
 
 def _scale(
-  fig: figure.Figure, channels: int, left: float, size: tuple[float, float]
+  fig: figure.Figure, in_colour: bool, left: float, size: tuple[float, float]
 ) -> None:
   """Explains the colours, below the panels."""
   x, y = left / size[0], 0.2 / size[1]
   look = {'color': style.NOTE, 'fontsize': style.SMALL, 'va': 'center'}
-  if channels == 3:
+  if in_colour:
     text = 'white: 0; grey: near 0; each filter by its own largest |weight|'
     fig.text(x, y, text, **look)
     return

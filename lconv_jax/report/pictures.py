@@ -13,10 +13,10 @@ from lconv_jax.report.names import labels
 
 _FILTERS = (
   'First-layer filters of the nets with the best validation accuracy, drawn at '
-  f'random among filters with at least {locality.MIN_NONZERO} non-zero values, '
+  'random among filters with at least {least} non-zero values, '
   'each scaled by its own largest |weight|. Spread: the median r.m.s. distance '
   'of the weight from its centre, over such filters; shuffled: of the same '
-  'pixels at random places.',
+  'pixels at random places.'
 )
 _CURVES = (
   'Accuracy against epochs, on test images and in training, where it is the '
@@ -59,7 +59,8 @@ def draw(
   written = ()
   if columns:
     torus = list(map(is_periodic, drawn))
-    text = caption([*_FILTERS, TORUS if any(torus) else ''], drawn, request)
+    about = _FILTERS.format(least=locality.min_nonzero(columns[0][1]))
+    text = caption([about, TORUS if any(torus) else ''], drawn, request)
     fig = draw_filters(columns, periodic=torus)
     written = style.save(fig, out / 'filters.png', text)
   return lines + [
@@ -79,11 +80,13 @@ def draw_unfinished(
   Returns:
     A line for each file written.
   """
-  columns = [(labels([run])[0], from_layer(*first_layer))]
+  found = from_layer(*first_layer)
+  columns = [(labels([run])[0], found)]
+  about = _FILTERS.format(least=locality.min_nonzero(found))
   written = style.save(
     draw_filters(columns, periodic=[is_periodic(run)]),
     run.path / 'filters.png',
-    caption((_FILTERS[0], 'The run goes on.'), [run], Request()),
+    caption((about, 'The run goes on.'), [run], Request()),
   )
   curves = _curves([run], run.path, Request())
   return [f'wrote {path}' for path in (*written, *curves)]

@@ -1,6 +1,8 @@
 """The contents of a run folder, of this version or of an older one."""
 
 import dataclasses
+import functools
+import operator
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +31,7 @@ _OLDEST = {
 YOUNGER = {
   'model.kernel_size': 0,
   'model.local_norm': 'channel',
+  'data.nlgp.length': 0,
   'data.permute': -1,
   'data.layout': '',
   'data.leak_geometry': False,
@@ -154,8 +157,9 @@ def _complete(config: dict[str, Any] | None) -> str:
       if wrong := _wrong(config, field, kind):
         return wrong
   for field, before in YOUNGER.items():
-    section, name = field.split('.')
-    config[section].setdefault(name, before)
+    *sections, name = field.split('.')
+    section = functools.reduce(operator.getitem, sections, config)
+    section.setdefault(name, before)
     if wrong := _wrong(config, field, type(before)):
       return wrong
   return ''

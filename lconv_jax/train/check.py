@@ -27,6 +27,7 @@ AT_LEAST = {
   'model.dropout': 0,
   'data.validation': 0,
   'data.limit': 0,
+  'data.nlgp.length': 0,
   'data.permute': -1,
   'data.crop': 0,
   'data.cutout': -1,
@@ -123,9 +124,9 @@ def _check_float(what: str, value: float) -> None:
 
 def check_images(nlgp: ml_collections.ConfigDict, free: float) -> None:
   """Raises a UsageError if images to draw need more than `free` bytes."""
-  count, side = nlgp.train + nlgp.test, 32
+  count, pixels = nlgp.train + nlgp.test, nlgp.length or 32**2
   # The images themselves, and their copy on the devices.
-  needed = 2 * count * side**2 * nlgp.channels
+  needed = 2 * count * pixels * nlgp.channels
   if needed > free:
     raise errors.UsageError(
       f'config.data.nlgp.train={nlgp.train}, test={nlgp.test} and '

@@ -239,6 +239,13 @@ def test_nlgp_is_decided_by_its_fields():
   assert not np.array_equal(first.test.images, other.test.images)
 
 
+def test_nlgp_of_signals():
+  found = data.load(config(**{'name': 'nlgp', 'nlgp.length': 20}))
+  assert found.train.images.shape[1:] == (1, 20, 1)
+  one, _ = data.nlgp.draw(90, (1.5, 3.0), size=(1, 20), seed=(0, 1))
+  np.testing.assert_array_equal(found.test.images, one)
+
+
 def test_nlgp_in_colour_with_three_classes():
   d = data.load(
     config(**{'name': 'nlgp', 'nlgp.xi': (1.0, 2.0, 4.0), 'nlgp.channels': 3})

@@ -37,6 +37,13 @@ def test_covariance_is_the_closed_form(xi, gain, size):
   )
 
 
+def test_signals_have_the_closed_form_along_their_length():
+  images, _ = nlgp.draw(6000, (2.0,), size=(1, 20))
+  assert images.shape == (6000, 1, 20, 1)
+  want = closed_form(2.0, 3.0, 20)[0]
+  np.testing.assert_allclose(lags(values(images))[0], want, atol=0.02)
+
+
 def test_each_class_has_its_own_length():
   xi = (1.0, 2.0, 4.0)
   images, labels = nlgp.draw(6000, xi, size=32, seed=3)

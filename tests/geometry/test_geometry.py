@@ -26,6 +26,8 @@ def hidden(grid, noise=0.02, seed=0):
     geometry.Grid(SIDE, SIDE, torus=True),
     geometry.Grid(10, 14, torus=True),
     geometry.Grid(14, 10, torus=True),
+    geometry.Grid(1, 64),
+    geometry.Grid(1, 64, torus=True),
   ],
   ids=str,
 )

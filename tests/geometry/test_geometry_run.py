@@ -67,6 +67,34 @@ def test_a_scrambled_run_gets_a_table_pictures_and_a_layout(
   assert max((got == x).mean() for x in turned) > 0.9
 
 
+def test_signals_are_laid_out_on_a_line(tmp_path, monkeypatch, capsys):
+  length, rng = 30, np.random.RandomState(0)
+  signals = np.uint8(rng.randint(0, 256, (60, 1, length, 2)))
+  split = data.Split(signals, np.int32(np.arange(60) % 10))
+  monkeypatch.setattr(dataset, 'read', lambda name, folder: (split, split, ()))
+  order = np.random.RandomState(SEED).permutation(length)
+  centre = rng.uniform(-2, length + 2, 300)
+  kernel = np.exp(-((order[:, None] - centre) ** 2) / 6)
+  kernel = np.repeat(kernel * rng.choice([-1, 1], 300), 2, axis=0)
+  path = fake_runs.write(
+    tmp_path / 'run', choices='momentum', model__base_channels=20,
+    data__permute=SEED, data__validation=10, data__augment='none',
+    kernel=np.float32(kernel + 0.1 * rng.normal(size=kernel.shape)),
+    image=signals.shape[1:],
+  )  # fmt: skip
+  assert main([str(path), '--images', '0', '--surface', 'plane']) == 0
+  (line,) = (x for x in capsys.readouterr().out.splitlines() if 'S-FC' in x)
+  assert float(line.split()[-2]) > 90  # own cell
+  assert (path / 'geometry.png').exists() and (path / 'images.png').exists()
+  c = base.base().data
+  c.update(
+    {'permute': SEED, 'validation': 10, 'layout': f'{path}/geometry.npz'}
+  )
+  got, original = data.load(c).test.images[0], signals[0]
+  same = [(got == x).mean() for x in (original, original[:, ::-1])]
+  assert max(same) > 0.9
+
+
 @pytest.mark.parametrize(
   ('fields', 'words'),
   [

@@ -517,7 +517,7 @@ def test_summary_of_dead_filters_has_no_median():
   got = locality.summary(result, locality.measure_pairs(filters))
   assert (got.counted, got.local_of_all) == (0, 0)
   assert np.isnan([got.local_of_counted, got.spread.value, got.repeats]).all()
-  assert np.isnan(locality.summary(result, min_nonzero=0).spread.z)
+  assert np.isnan(locality.summary(result, least=0).spread.z)
 
 
 def test_metrics_are_what_json_can_hold():
@@ -600,7 +600,7 @@ def test_on_the_torus_a_shift_loses_nothing(shape):
   assert locality.best_shift_correlation(one(box(4)), wrapped, True) > 0.999
   # Inside of its box, whose places are all alike, nothing can be shuffled.
   boxes = np.concatenate([wrapped, one(box(4)), wrapped])
-  found = locality.measure_pairs(boxes, min_nonzero=1, periodic=True)
+  found = locality.measure_pairs(boxes, least=1, periodic=True)
   np.testing.assert_allclose(found.image.value, 1, rtol=1e-4)
   assert np.isnan(found.box.z).all() and (found.image.ratio > 1.5).all()
 
@@ -748,6 +748,20 @@ def test_pairs_are_of_filters_with_enough_weights():
   assert len(locality.measure_pairs(filters).box.value) == math.comb(10, 2)
   found = locality.measure_pairs(filters, 0)
   assert len(found.image.value) == math.comb(30, 2)
+
+
+@pytest.mark.parametrize(
+  ('shape', 'counted'), [((1, 25, 1), 4), ((5, 5, 1), 1), ((1, 1, 25), 1)]
+)
+def test_filters_of_signals_count_with_fewer_weights(shape, counted):
+  filters = noise(5, (25,))
+  for unit, nonzero in enumerate((25, 19, 6, 5, 4)):
+    filters[unit, nonzero:] = 0
+  filters = filters.reshape(5, *shape)
+  found = locality.metrics(filters.reshape(5, -1).T, shape)
+  assert found['counted'] == counted
+  pairs = locality.measure_pairs(filters).image.value
+  assert len(pairs) == math.comb(counted, 2)
 
 
 # Comparisons.

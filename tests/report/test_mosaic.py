@@ -79,11 +79,11 @@ def test_every_weight_is_the_same_whole_number_of_dots(tmp_path):
 
 
 def test_zero_is_neutral_and_each_filter_fills_its_own_scale():
-  filters = np.zeros((3, 1, 2, 3), np.float32)
+  filters = np.zeros((3, 2, 1, 3), np.float32)
   filters[0, 0, 0] = 2, 0, -2
   filters[1, 0, 0] = 1e-6, 0, 0
   got = mosaic._paint(filters)
-  np.testing.assert_allclose(got[:, 0, 1], 1)  # no weight: the page's white
+  np.testing.assert_allclose(got[:, 1, 0], 1)  # no weight: the page's white
   np.testing.assert_allclose(got[0, 0, 0], [0.92, 0.5, 0.08], rtol=1e-6)
   np.testing.assert_allclose(got[1, 0, 0], [0.92, 0.5, 0.5], rtol=1e-6)
   np.testing.assert_allclose(got[2], 1)
@@ -93,6 +93,21 @@ def test_zero_is_neutral_and_each_filter_fills_its_own_scale():
   assert blue[2] > 2 * blue[0]
   assert red[0] > 2 * red[2]
   assert white.min() == 1
+
+
+def test_a_filter_of_signals_is_a_strip_with_a_row_for_each_channel():
+  filters = np.zeros((1, 1, 24, 2), np.float32)
+  filters[0, 0, 3] = 1, -1
+  (got,) = mosaic._paint(filters)
+  red, blue = got[:, 3]
+  assert got.shape == (2, 24, 3) and red[0] > 2 * red[2] > 0
+  assert blue[2] > 2 * blue[0] and got[:, 4:].min() == 1
+  # One channel alone has as many rows as make it visible, in two columns.
+  assert mosaic._paint(noise((1, 40, 1))).shape == (12, 3, 40, 3)
+  fig = report.draw_filters([('SGD', noise((1, 40, 1)))], rows=2, cols=6)
+  (shown,) = fig.axes[0].get_images()
+  line = 1
+  assert shown.get_array().shape[:2] == (6 * (3 + line) + 1, 2 * 41 + 1)
 
 
 def test_filters_are_drawn_at_random_among_those_with_enough_weights():

@@ -81,6 +81,7 @@ YOUNGER = (
   {'train.sync_batch_norm': True, 'train.profile': 0},
   {'train.log_locality': False},
   {'data.permute': -1, 'data.layout': '', 'data.leak_geometry': False},
+  {'data.nlgp.length': 0},
 )
 
 

@@ -77,6 +77,10 @@ def test_a_net_that_fits_twice_passes():
   check.check_images(images, needed)
   with pytest.raises(errors.UsageError, match='train=750, test=150'):
     check.check_images(images, needed - 1)
+  images.length = 50  # signals
+  check.check_images(images, 2.0 * 900 * 50)
+  with pytest.raises(errors.UsageError, match='train=750, test=150'):
+    check.check_images(images, 2.0 * 900 * 50 - 1)
 
 
 @pytest.mark.parametrize('value', [1e300, 1e-300, 1e16, math.inf, math.nan])
