@@ -194,10 +194,10 @@ def _show(value: str | float) -> str:
 
 
 _NOTE = """
-near: of each pixel's 4 most similar pixels (2 in signals), the share within 1.5
-px.
-agreement: of each pixel's 8 (4) most similar pixels, the share among the nearest
-in the layout; it needs no truth, and is small where no layout was found.
+near: of each pixel's 4 most similar pixels, the share within 1.5 px.
+agreement: of each pixel's 8 most similar pixels, the share among the nearest in
+the layout; it needs no truth, and is small where no layout was found. (On a
+line, half as many pixels count for near and agreement.)
 r.m.s., ≤: distance of the layout from the truth, before pixels are snapped to
 cells, once it is turned and mirrored (scaled in the plane, shifted on a torus).
 cell: of the grid of data.layout.
