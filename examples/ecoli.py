@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 LENGTH, LEAST = 60, 300
-EACH = 15000, 3000  # pieces to train and to test with
+EACH = 60000, 6000  # pieces to train and to test with
 LETTERS, STOPS = 'ACGT', ('TAA', 'TAG', 'TGA')
 
 

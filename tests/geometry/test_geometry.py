@@ -35,6 +35,7 @@ def test_the_grid_is_recovered_from_similarity(grid):
   values, true = hidden(grid)
   found = geometry.lay_out(values, grid)
   scores = geometry.score(found, true)
+  assert geometry.near_share(values, true, grid) > 0.95
   assert scores.exact > 0.95 and scores.rms < 0.7
   assert scores.within_close > 0.95 and found.agreement > 0.8
   np.testing.assert_array_equal(
@@ -131,6 +132,7 @@ def test_ranks_and_neighbours():
   path = graph.paths(joined, rank)
   assert path[3, 2] == pytest.approx(path[3, 0] + path[0, 1] + path[1, 2])
   assert path[0, 1] == pytest.approx(np.sqrt(1 / np.pi))
+  assert graph.paths(joined, rank, line=True)[0, 1] == 1 / 2
 
 
 def test_distances_on_a_torus_go_round():
