@@ -48,7 +48,7 @@ def pieces(
   return np.uint8(255 * (signals[..., None] == list(LETTERS))), classes
 
 
-def main(path: str, out: str) -> None:
+def main(path: str, out: str, each: tuple[int, int] = EACH) -> None:
   """Reads a genome (FASTA, perhaps compressed) and saves the pieces."""
   opener = gzip.open if path.endswith('.gz') else open
   with opener(path, 'rt') as f:
@@ -56,7 +56,7 @@ def main(path: str, out: str) -> None:
   cut, rng = len(genome) * 4 // 5, np.random.default_rng(0)
   train, test = (
     pieces(part, num, rng)
-    for part, num in zip((genome[:cut], genome[cut:]), EACH, strict=True)
+    for part, num in zip((genome[:cut], genome[cut:]), each, strict=True)
   )
   np.savez(
     out,

@@ -3,7 +3,8 @@
 import numpy as np
 import optax
 
-from examples import bursts, own_net
+from configs.grids import load
+from examples import bursts, ecoli, own_net
 from lconv_jax import data, train
 from lconv_jax.train import parallel
 from tests import small
@@ -40,3 +41,30 @@ def test_a_net_whose_filters_are_scaled_predicts_the_same():
     {'params': scaled.params, 'batch_stats': scaled.batch_stats}
   )
   assert abs(before['test/loss'] - after['test/loss']) < 1e-4
+
+
+def test_pieces_of_genes_have_no_stop_codon_in_their_frame(tmp_path):
+  rng = np.random.default_rng(0)
+  genome = ''.join(rng.choice(list('ACGT'), 60_000))
+  path = tmp_path / 'a.fna'
+  path.write_text(f'>name\n{genome[:50]}\n{genome[50:]}\n', encoding='utf-8')
+  ecoli.main(str(path), str(tmp_path / 'a.npz'), each=(300, 90))
+  found = np.load(tmp_path / 'a.npz')
+  other = genome.translate(str.maketrans('ACGT', 'TGCA'))[::-1]
+  stops = np.zeros((3, 3))  # by class, and by place of the codon
+  for name, (a, b) in {'train': (0, 48_000), 'test': (48_000, 60_000)}.items():
+    signals = found[f'{name}_signals']
+    assert set(np.unique(signals)) == {0, 255} and signals.shape[1:] == (60, 4)
+    letters = np.array(list('ACGT'))[signals.argmax(-1)]
+    for row, class_ in zip(letters, found[f'{name}_labels'], strict=True):
+      piece = ''.join(row)
+      assert piece in genome[a:b] or piece in other[60_000 - b : 60_000 - a]
+      for i in range(58):
+        stops[class_, i % 3] += piece[i : i + 3] in ('TAA', 'TAG', 'TGA')
+  assert (np.diag(stops) == 0).all() and (stops > 100).sum() == 6
+
+
+def test_the_grid_of_nets_on_signals():
+  config, points = load('examples/signals.py')
+  assert config == 'configs/signals.py' and len(points) == 8
+  assert {p['data.permute'] for p in points} == {-1, 1}
