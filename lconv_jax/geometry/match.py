@@ -8,7 +8,7 @@ from lconv_jax.geometry.grid import Grid, Positions
 from lconv_jax.geometry.similarity import Similarity
 
 _BINS = 10  # of distance in a pixel: cells' distances are told apart
-_NEAR = 3.0  # px, around the most likely cell, of the cells that are averaged
+_NEAR = 3.0  # px, around a pixel's cell, of the cells that are averaged
 
 Cells = Int[np.ndarray, ' pixels']
 
@@ -31,7 +31,7 @@ def match(
 
   Returns:
     The cells; and positions which no grid has forced apart: means over the
-    cells near a pixel's most likely one, weighted by likelihood.
+    cells near a pixel's own, weighted by likelihood.
   """
   apart = grid.distances(grid.positions, grid.positions)
   similarity = similarity.copy()
@@ -43,11 +43,12 @@ def match(
     if np.array_equal(before, cell):
       break
   noise = np.var(similarity - usual[np.ix_(cell, cell)])
-  likely = costs.argmin(axis=1)
-  excess = costs - costs.min(axis=1, keepdims=True)
-  weight = np.exp(-excess / (2 * noise)) * (apart[likely] <= _NEAR)
+  near = apart[cell] <= _NEAR
+  excess = np.where(near, costs, np.inf)
+  excess -= excess.min(axis=1, keepdims=True)
+  weight = np.exp(-excess / (2 * noise))
   weight /= weight.sum(axis=1, keepdims=True)
-  centre = grid.positions[likely]
+  centre = grid.positions[cell]
   offsets = grid.difference(grid.positions[None], centre[:, None])
   return cell, centre + np.einsum('pc,pca->pa', weight, offsets)
 

@@ -79,6 +79,9 @@ def test_noise_has_no_geometry():
   values, true = similarity.of_weights(kernel, 1), grid.positions
   found = geometry.lay_out(values, grid)
   assert found.agreement < 0.4
+  # Without a likely place, pixels stay near the cells that they were given.
+  cell, positions = match(values, found.cell, grid, 10)
+  assert np.hypot(*(positions - grid.positions[cell]).T).max() <= 3
   assert geometry.score(found, true).within_close < 0.2
   chance = (grid.distances(true, true) <= 1.5).mean()
   assert geometry.near_share(values, true, grid) < 3 * chance
