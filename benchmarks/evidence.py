@@ -40,6 +40,18 @@ _SCALING_HOURS = {
   'wide': 1.6,
 }
 _SEEDS = {'headline': ' --seeds=0,1,2'}
+# Configs for which launch.find_l1 is compared with long runs, and lengths.
+_SHORT = {
+  'cifar': (
+    '--config=configs/s_fc_small.py --config.model.base_channels=2 '
+    '--config.train.epochs=12',
+    (1, 3, 12),
+  ),
+  'demo': (
+    '--config=configs/demo.py --config.data.validation=5000',
+    (4, 11, 45),
+  ),
+}
 _OTHER_VERSION = '_jax_0_12'  # of files that need an environment of their own
 
 
@@ -55,6 +67,7 @@ def parts() -> dict[str, Part]:
   """Returns all parts by name, in the order in which they are run."""
   found = {name: _runs(name) for name in _RUNS}
   found['geometry'] = _geometry()
+  found['find_l1'] = _find_l1()
   found |= {f'scaling:{name}': _scaling(name) for name in scaling.PARTS}
   folder = tables.ROOT / 'benchmarks' / 'results'
   for path in sorted(folder.glob('*.json')):
@@ -143,6 +156,22 @@ def _geometry() -> Part:
   return Part(
     csv, 0.1, [train, f'python -m lconv_jax.geometry {run} --csv={csv}']
   )
+
+
+def _find_l1() -> Part:
+  """Returns the part that compares short runs with the long one."""
+  root = f'{_ROOT}/find_l1'
+  commands = [
+    f'python -m launch.find_l1 {config} --epochs={epochs} '
+    f'--root={root}/{name}_{epochs}'
+    for name, (config, lengths) in _SHORT.items()
+    for epochs in lengths
+  ]
+  commands.append(_report(f'{root}/*/*seed=*', 'find_l1'))
+  # Points that train side by side take the time of one.
+  rows = tables.rows_of_csv('find_l1')
+  times = {(row['data'], row['epochs']): row['seconds'] for row in rows}
+  return Part('results/find_l1.csv', sum(times.values()) / 3600, commands)
 
 
 def _scaling(name: str) -> Part:

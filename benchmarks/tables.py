@@ -10,14 +10,16 @@ Also results/*.md are written anew, each from the CSV of its name.
 
 import argparse
 import csv
+import itertools
 import json
 import pathlib
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from configs.grids import scaling as grid
 from lconv_jax import models
 from lconv_jax.report import table
 
@@ -297,6 +299,77 @@ def geometry() -> str:
   return table.as_markdown(lines)
 
 
+def scaling() -> str:
+  """Returns S-FC by the best SGD and by β-LASSO, for each length and width."""
+  lines = [
+    [
+      'epochs', 'α', 'best SGD (%)', 'β-LASSO, β = 50 (%)', 'difference',
+      'first layer (%)', 'local (%)',
+    ]
+  ]  # fmt: skip
+  for epochs, alpha in itertools.product(grid.EPOCHS, grid.ALPHAS):
+    sgd, lasso = (
+      _winner(
+        row
+        for row in rows_of_csv('scaling')
+        if (row['epochs'], row['α']) == (epochs, alpha)
+        and row['method'].startswith(f'S-FC {method}')
+      )
+      for method in ('SGD', 'β-LASSO β=50 ')
+    )
+    difference = (
+      f'{_mean(lasso) - _mean(sgd):+.1f}' if sgd and lasso else _NOT_RUN
+    )
+    cells = [_over_seeds(own) if own else _NOT_RUN for own in (sgd, lasso)]
+    of_lasso = [
+      _share(_mean(lasso, name)) if lasso else _NOT_RUN
+      for name in ('first layer (%)', 'local (%)')
+    ]
+    lines.append([f'{epochs}', f'{alpha}', *cells, difference, *of_lasso])
+  return table.as_markdown(lines, left=0)
+
+
+def scaling_alpha_4() -> str:
+  """Returns all methods and λ that were tried for S-FC with α = 4."""
+  names = 'validation (%)', 'test (%)', 'first layer (%)', 'local (%)'
+  lines = [['epochs', 'method', *names]]
+  groups = {}
+  for row in rows_of_csv('scaling'):
+    # An unfinished run has a text, such as '12 of 100, unfinished'.
+    if row['α'] == 4 and isinstance(row['epochs'], int):
+      key = row['epochs'], row['method'].removeprefix('S-FC ')
+      groups.setdefault(key, []).append(row)
+  for (epochs, method), own in sorted(groups.items()):
+    accuracies = [_over_seeds(own, name) for name in names[:2]]
+    shares = [_share(_mean(own, name)) for name in names[2:]]
+    lines.append([f'{epochs}', method, *accuracies, *shares])
+  return table.as_markdown(lines, left=2)
+
+
+def short_runs() -> str:
+  """Returns what short runs and whole runs with the same λ × steps have."""
+  of_length = ' after about a tenth / a quarter / all of the epochs'
+  lines = [
+    ['images', 'λ', f'validation (%){of_length}', f'first layer (%){of_length}']
+  ]
+  settings = {}
+  for row in rows_of_csv('find_l1'):
+    lengths = settings.setdefault(row['data'], {})
+    lengths.setdefault(row['epochs'], []).append(row)
+  for data, lengths in settings.items():
+    by_l1 = [sorted(lengths[n], key=_l1) for n in sorted(lengths)]
+    for own in zip(*by_l1, strict=True):
+      lines.append(
+        [
+          {'nlgp': 'NLGP'}.get(data, data),
+          re.search(r'λ=(\S+)', own[-1]['method'])[1].replace('/', ' / '),
+          ' / '.join(f'{row["validation (%)"]:.1f}' for row in own),
+          ' / '.join(_share(row['first layer (%)']) for row in own),
+        ]
+      )
+  return table.as_markdown(lines, left=2)
+
+
 TABLES: dict[str, Callable[[], str]] = {
   f.__name__: f
   for f in (
@@ -310,6 +383,9 @@ TABLES: dict[str, Callable[[], str]] = {
     sparse_times,
     sparse_sizes,
     geometry,
+    scaling,
+    scaling_alpha_4,
+    short_runs,
   )
 }
 
@@ -361,7 +437,21 @@ def _cell(name: str, text: str) -> table.Cell:
   return text
 
 
-def _mean(rows: Sequence[table.Row], name: str) -> float:
+def _winner(rows: Iterable[table.Row]) -> list[table.Row]:
+  """Returns the rows, one for each seed, of the best method by validation."""
+  groups = {}
+  for row in rows:
+    groups.setdefault(row['method'], []).append(row)
+  return max(
+    groups.values(), key=lambda own: _mean(own, 'validation (%)'), default=[]
+  )
+
+
+def _l1(row: table.Row) -> float:
+  return float(re.search(r'λ=([^/\s]+)', row['method'])[1])
+
+
+def _mean(rows: Sequence[table.Row], name: str = 'test (%)') -> float:
   return statistics.fmean(row[name] for row in rows)
 
 

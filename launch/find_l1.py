@@ -7,7 +7,7 @@ its λ times `FACTORS` and times the ratio of lengths: the penalty then moves a
 weight as far as in the long run. β is divided by that ratio, so that weights
 are cut at the same βλ. Of the λ whose validation accuracy is within --tolerance
 of the best, the largest is chosen, since its net is the sparsest. The same
-command continues; docs/findings.md tells how far the rule can be trusted.
+command continues. docs/findings.md compares short runs with long ones.
 """
 
 import argparse

@@ -48,3 +48,49 @@ def test_means_are_over_seeds_alone(copied):
   assert f'| {mean:.1f} ± {deviation:.1f} |' in tables.s_fc_small()
   # The run on all 50,000 images, 55.82 %, is another experiment.
   assert '| SGD | 54.9 |' in tables.s_fc_small()
+
+
+def test_winners_are_chosen_by_validation_and_gaps_are_shown(monkeypatch):
+  def row(method, validation, test, seed=0, epochs=30, alpha=4):
+    return {
+      'method': f'S-FC {method}', 'α': alpha, 'epochs': epochs, 'seed': seed,
+      'validation (%)': validation, 'test (%)': test, 'first layer (%)': 0.35,
+      'local (%)': 71.2,
+    }  # fmt: skip
+
+  rows = [
+    row('SGD', 50.0, 60.0),
+    row('SGD momentum=0.9 wd=5e-4', 55.0, 54.0),
+    row('SGD momentum=0.9 wd=5e-4', 55.0, 55.0, seed=1),
+    row('β-LASSO β=50 λ=1e-4 lr=0.5', 56.0, 57.0),
+    row('β-LASSO β=5 λ=1e-4 lr=0.5', 99.0, 99.0),
+    row('SGD', 99.0, 99.0, epochs='12 of 30, unfinished'),
+    row('SGD', 50.0, 51.0, alpha=8),
+  ]
+  monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
+  lines = tables.scaling().splitlines()
+  assert len(lines) == 2 + 3 * 4
+  assert '| 30 | 4 | 54.5 ± 0.7 | 57.0 | +2.5 | 0.35 | 71 |' in lines
+  gap = ' | '.join(['not run'] * 4)
+  assert f'| 30 | 8 | 51.0 | {gap} |' in lines
+  assert f'| 400 | 8 | not run | {gap} |' in lines
+  tried = tables.scaling_alpha_4()
+  assert '| 30 | SGD momentum=0.9 wd=5e-4 | 55.0 ± 0.0 | 54.5 ± 0.7 |' in tried
+  assert len(tried.splitlines()) == 2 + 4
+
+
+def test_short_runs_stand_beside_the_long_one_in_the_order_of_l1(monkeypatch):
+  rows = [
+    {
+      'method': f'S-FC β-LASSO β=50 λ={l1 * 8 / epochs:g}/1e-5 lr=0.5',
+      'data': 'x', 'epochs': epochs, 'validation (%)': 100 - epochs - l1,
+      'first layer (%)': 100 * l1,
+    }
+    for epochs in (8, 2, 1) for l1 in (0.5, 0.002)
+  ]  # fmt: skip
+  monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
+  *_, first, last = tables.short_runs().splitlines()
+  assert (
+    first == '| x | 0.002 / 1e-5 | 99.0 / 98.0 / 92.0 | 0.20 / 0.20 / 0.20 |'
+  )
+  assert last == '| x | 0.5 / 1e-5 | 98.5 / 97.5 / 91.5 | 50 / 50 / 50 |'
