@@ -4,8 +4,8 @@
 
 Prints a table for each measure and draws the distributions. As in the paper,
 the net with the best validation accuracy is measured, and filters with at least
-20 non-zero values count. The filters of a CONV or LOCAL layer are those of the
-dense layer that computes the same function.
+20 non-zero values (of signals, 5) count. The filters of a CONV or LOCAL layer
+are those of the dense layer that computes the same function.
 """
 
 import argparse

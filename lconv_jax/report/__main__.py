@@ -21,9 +21,9 @@ _NOTE = (
   'non-zero weights.\nlocal: its filters that are more compact than 95 % of '
   'their own shuffles, and by more than a tenth; by\nchance: that would be so '
   'with all pixels at random places. spread: median r.m.s. distance of the\n'
-  'weight from its centre, over filters with at least 20 non-zero values; '
-  'python -m lconv_jax.locality\nhas more. ±: standard deviation over seeds; '
-  'the files have a row for each run.'
+  'weight from its centre, over filters with at least 20 non-zero values (5 on '
+  'signals);\npython -m lconv_jax.locality has more. ±: standard deviation '
+  'over seeds; the files have a row for each run.'
 )
 
 

@@ -107,16 +107,20 @@ def _draw_layout(ax: axes.Axes, one: Recovered) -> None:
   places = (one.true[:, 1], x[:, 1]) if grid.line else (x[:, 1], x[:, 0])
   ax.scatter(*places, s=5, c=_colors(one.true / size), linewidths=0)
   ax.set_aspect('equal')
-  if grid.line:
-    ax.set(xlabel='true place', ylabel='place found')
-  else:
-    ax.invert_yaxis()
-    ax.set_axis_off()
   ax.set_title(textwrap.fill(one.label, _LINE))
-  ax.annotate(
+  note = (
     f'r.m.s. {scores.rms:.2f} px · {100 * scores.within_close:.1f} % within '
-    f'{geometry.CLOSE} px',
-    (0.5, 0), xytext=(0, -3), xycoords='axes fraction',
+    f'{geometry.CLOSE} px'
+  )
+  if grid.line:
+    ends = -1, grid.width
+    ax.set(xlim=ends, ylim=ends, xlabel=f'true place\n{note}')
+    ax.set_ylabel('place found')
+    return
+  ax.invert_yaxis()
+  ax.set_axis_off()
+  ax.annotate(
+    note, (0.5, 0), xytext=(0, -3), xycoords='axes fraction',
     textcoords='offset points', ha='center', va='top', color=style.NOTE,
     fontsize=style.SMALL,
   )  # fmt: skip
