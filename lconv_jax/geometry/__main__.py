@@ -65,9 +65,9 @@ def _report(args: argparse.Namespace) -> None:
       run.config.data.dir = args.dir
     kernel, dataset = _kernel(run), data.load(run.config.data)
     shape = dataset.test.images.shape[1:]
-    values = geometry.similarity.of_weights(kernel, shape[-1])
+    values = _similarity(kernel, shape)
     found.append(_recover(label, values, dataset, _SURFACES[args.surface]))
-    nulls.append(_shuffled(kernel, shape[-1], rng))
+    nulls.append(_similarity(_shuffled(kernel, shape[-1], rng), shape))
     _write(run, found[-1].layout, shape)
   # The last run's, whose data are those of all.
   surface = (found[-1].layout.grid.torus,)
@@ -75,7 +75,7 @@ def _report(args: argparse.Namespace) -> None:
   initial = rng.standard_normal(kernel.shape, np.float32)
   others = [
     (_NULL, nulls[-1]),
-    ('an untrained net', geometry.similarity.of_weights(initial, shape[-1])),
+    ('an untrained net', _similarity(initial, shape)),
     *(
       (f'covariance of {count or len(dataset.train.images):,} images, no net',
        geometry.similarity.of_images(dataset.train.images[: count or None]))
@@ -131,13 +131,22 @@ def _recover(
   return report.Recovered(label, values, layout, true, scores)
 
 
+def _similarity(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+  """Returns how similar the weights of pixels are.
+
+  Signals teach a net to take differences. Neighbours then have opposite
+  weights, or the weights of those two places apart are opposite.
+  """
+  signals = shape[0] == 1
+  return geometry.similarity.of_weights(kernel, shape[-1], signed=not signals)
+
+
 def _shuffled(
   kernel: np.ndarray, channels: int, rng: np.random.Generator
 ) -> np.ndarray:
-  """Returns similarities once each unit's weights are shuffled over pixels."""
+  """Returns a kernel of which each unit's weights are shuffled over pixels."""
   pixels = kernel.reshape(len(kernel) // channels, -1)
-  shuffled = rng.permuted(pixels, axis=0).reshape(kernel.shape)
-  return geometry.similarity.of_weights(shuffled, channels)
+  return rng.permuted(pixels, axis=0).reshape(kernel.shape)
 
 
 def _write(

@@ -7,7 +7,9 @@ Similarity = Float[np.ndarray, 'pixels pixels']
 
 
 def of_weights(
-  kernel: Real[np.ndarray, 'inputs units'], channels: int
+  kernel: Real[np.ndarray, 'inputs units'],
+  channels: int,
+  signed: bool = True,
 ) -> Similarity:
   """Returns the cosines of pixels' weight vectors in a dense first layer.
 
@@ -16,11 +18,14 @@ def of_weights(
   Args:
     kernel: [H*W*C, units], the input flattened in the order H, W, C.
     channels: C.
+    signed: False: absolute values are returned, so that pixels with opposite
+      weights are similar.
 
   Returns:
     float64 [H*W, H*W]; pixels without weights have similarity 0 to all others.
   """
-  return _cosines(kernel.reshape(len(kernel) // channels, -1))
+  cosines = _cosines(kernel.reshape(len(kernel) // channels, -1))
+  return cosines if signed else np.abs(cosines)
 
 
 def of_images(images: UInt8[np.ndarray, 'n h w c']) -> Similarity:

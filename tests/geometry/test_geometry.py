@@ -97,6 +97,8 @@ def test_similarity_of_weights_is_their_cosine():
     norm = np.linalg.norm(a) * np.linalg.norm(b)
     want = a @ b / norm if norm else 0
     assert got[p, q] == pytest.approx(want, abs=1e-5)
+  unsigned = similarity.of_weights(kernel, 3, signed=False)
+  assert got.min() < -0.1 and (unsigned == np.abs(got)).all()
 
 
 def test_similarity_of_images_is_their_correlation():

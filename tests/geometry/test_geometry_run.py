@@ -75,6 +75,7 @@ def test_signals_are_laid_out_on_a_line(tmp_path, monkeypatch, capsys):
   order = np.random.RandomState(SEED).permutation(length)
   centre = rng.uniform(-2, length + 2, 300)
   kernel = np.exp(-((order[:, None] - centre) ** 2) / 6)
+  kernel[order % 2 == 0] *= -1  # differences of neighbours
   kernel = np.repeat(kernel * rng.choice([-1, 1], 300), 2, axis=0)
   path = fake_runs.write(
     tmp_path / 'run', choices='momentum', model__base_channels=20,
