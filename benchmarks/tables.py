@@ -284,18 +284,26 @@ def sparse_sizes() -> str:
 
 def geometry() -> str:
   """Returns how well layouts of scrambled pixels agree with the truth."""
-  columns = (
-    'near (%)', 'agreement (%)', 'r.m.s. (px)', '≤ 1 px (%)', '≤ 1.5 px (%)',
-    'own cell (%)',
-  )  # fmt: skip
+  columns = {
+    'test (%)': 1, 'conv1 non-zero (%)': 1, 'near (%)': 1, 'agreement (%)': 1,
+    'r.m.s. (px)': 2, '≤ 1 px (%)': 1, '≤ 1.5 px (%)': 1, 'own cell (%)': 1,
+  }  # fmt: skip
   lines = [['similarity', *columns]]
-  for row in rows_of_csv('geometry'):
-    cells = [
-      f'{row[name]:.2f}' if name == 'r.m.s. (px)' else f'{row[name]:.1f}'
-      for name in columns
-    ]
-    lines.append([row['similarity'], *cells])
-  lines[1][0] = "the net's weights"
+  for name, own in _grouped(rows_of_csv('geometry'), 'similarity').items():
+    lines.append(
+      [name, *(_over_seeds(own, *column) for column in columns.items())]
+    )
+  return table.as_markdown(lines)
+
+
+def geometry_conv() -> str:
+  """Returns test accuracies of S-CONV on true and recovered grids."""
+  lines = [['grid', 'no augmentation', 'flips and crops of that grid']]
+  found = rows_of_csv('geometry_conv')
+  for title, own in _grouped(found, 'grid').items():
+    by = _grouped(own, 'augment')
+    cells = [_over_seeds(by.get(name, [])) for name in ('none', 'flip_crop')]
+    lines.append([title, *cells])
   return table.as_markdown(lines)
 
 
@@ -320,7 +328,7 @@ def scaling() -> str:
     difference = (
       f'{_mean(lasso) - _mean(sgd):+.1f}' if sgd and lasso else _NOT_RUN
     )
-    cells = [_over_seeds(own) if own else _NOT_RUN for own in (sgd, lasso)]
+    cells = [_over_seeds(own) for own in (sgd, lasso)]
     of_lasso = [
       _share(_mean(lasso, name)) if lasso else _NOT_RUN
       for name in ('first layer (%)', 'local (%)')
@@ -386,6 +394,7 @@ TABLES: dict[str, Callable[[], str]] = {
     scaling,
     scaling_alpha_4,
     short_runs,
+    geometry_conv,
   )
 }
 
@@ -455,10 +464,25 @@ def _mean(rows: Sequence[table.Row], name: str = 'test (%)') -> float:
   return statistics.fmean(row[name] for row in rows)
 
 
-def _over_seeds(rows: Sequence[table.Row], name: str = 'test (%)') -> str:
-  values = [row[name] for row in rows]
-  words = f' ± {statistics.stdev(values):.1f}' if values[1:] else ''
-  return f'{_mean(rows, name):.1f}{words}'
+def _over_seeds(
+  rows: Sequence[table.Row], name: str = 'test (%)', digits: int = 1
+) -> str:
+  """Returns mean and standard deviation; '' or 'not run' without values."""
+  values = [row[name] for row in rows if row[name] is not None]
+  if not values:
+    return '' if rows else _NOT_RUN
+  words = f' ± {statistics.stdev(values):.{digits}f}' if values[1:] else ''
+  return f'{statistics.fmean(values):.{digits}f}{words}'
+
+
+def _grouped(
+  rows: Sequence[table.Row], name: str
+) -> dict[table.Cell, list[table.Row]]:
+  """Returns the rows by the value that they have in one column."""
+  found = {}
+  for row in rows:
+    found.setdefault(row[name], []).append(row)
+  return found
 
 
 def _share(percent: float) -> str:

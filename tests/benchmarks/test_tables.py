@@ -94,3 +94,26 @@ def test_short_runs_stand_beside_the_long_one_in_the_order_of_l1(monkeypatch):
     first == '| x | 0.002 / 1e-5 | 99.0 / 98.0 / 92.0 | 0.20 / 0.20 / 0.20 |'
   )
   assert last == '| x | 0.5 / 1e-5 | 98.5 / 97.5 / 91.5 | 50 / 50 / 50 |'
+
+
+def test_layouts_and_grids_are_averaged_over_seeds(monkeypatch):
+  rows = [
+    {'grid': 'true', 'augment': 'none', 'seed': 0, 'test (%)': 61.0},
+    {'grid': 'true', 'augment': 'none', 'seed': 1, 'test (%)': 62.0},
+    {'grid': 'scrambled', 'augment': 'flip_crop', 'seed': 0, 'test (%)': 5.0},
+  ]
+  monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
+  *_, true, scrambled = tables.geometry_conv().splitlines()
+  assert true == '| true | 61.5 ± 0.7 | not run |'
+  assert scrambled == '| scrambled | not run | 5.0 |'
+  columns = (
+    'test (%)', 'conv1 non-zero (%)', 'near (%)', 'agreement (%)', '≤ 1 px (%)',
+    '≤ 1.5 px (%)', 'own cell (%)', 'r.m.s. (px)',
+  )  # fmt: skip
+  rows = [
+    {'similarity': 'SGD', **dict.fromkeys(columns, value)}
+    for value in (0.25, 0.35)
+  ] + [{'similarity': 'null', **dict.fromkeys(columns), 'r.m.s. (px)': 13.0}]
+  *_, sgd, null = tables.geometry().splitlines()
+  assert '| 0.30 ± 0.07 |' in sgd and '| 0.3 ± 0.1 |' in sgd
+  assert '| 13.00 |' in null and '|  |  |' in null
