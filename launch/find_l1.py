@@ -14,7 +14,6 @@ import argparse
 import operator
 import pathlib
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,8 +45,7 @@ def choose(tried: Sequence[Tried], tolerance: float) -> Tried:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Trains short runs, and prints the command of the long one."""
-  parser = options.parser('launch.find_l1', __doc__)
-  parser.usage = 'python -m launch.find_l1 --config=CONFIG --root=DIR'
+  parser = options.parser('launch.find_l1', __doc__, of_grid=False)
   parser.add_argument(
     '--epochs', type=command.positive, default=0,
     help="of the short runs; default: a tenth of the config's",
@@ -56,8 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     '--tolerance', type=float, default=0.5,
     help='validation accuracy that sparsity may cost, %%; default: %(default)s',
   )  # fmt: skip
-  argv = sys.argv[1:] if argv is None else argv
-  args, whole = options.parse(parser, ['single', *argv])
+  args, whole = options.parse(parser, argv)
   with options.one_sentence():
     config = _checked(args, whole)
   long = config['train.epochs']
@@ -89,8 +86,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _checked(args: argparse.Namespace, whole: sweep.Sweep) -> dict[str, Any]:
   """Returns the fields that matter here; raises where none can be found."""
-  if not args.config or args.seeds:
-    raise ValueError('--config is missing, or --seeds is there; see --help.')
   (base,) = sweep.configs(whole)
   fields = [*_OWN, 'optim.name', 'optim.beta', 'data.validation']
   config = {field: operator.attrgetter(field)(base) for field in fields}

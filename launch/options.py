@@ -11,12 +11,15 @@ from launch import sweep
 from lconv_jax import errors
 
 
-def parser(module: str, doc: str) -> argparse.ArgumentParser:
+def parser(
+  module: str, doc: str, of_grid: bool = True
+) -> argparse.ArgumentParser:
   """Returns a parser of GRID, --root, --config, --seeds and --dry_run.
 
   Args:
     module: such as launch.local.
     doc: the module's docstring.
+    of_grid: whether there are GRID and --seeds; if not, --config is required.
   """
   made = argparse.ArgumentParser(
     prog=f'python -m {module}',
@@ -26,18 +29,24 @@ def parser(module: str, doc: str) -> argparse.ArgumentParser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
-  made.add_argument(
-    'grid', metavar='GRID', help='of configs/grids, or a .py file; :mini'
-  )
+  if of_grid:
+    made.add_argument(
+      'grid', metavar='GRID', help='of configs/grids, or a .py file; :mini'
+    )
+    made.add_argument(
+      '--seeds', type=_seeds, help='run every point with each, such as 0,1,2'
+    )
+  else:
+    made.set_defaults(grid='single', seeds=None)
   made.add_argument(
     '--root',
     required=True,
     type=_root,
     help='the folder of all runs',
   )
-  made.add_argument('--config', help="a config file; default: the grid's own")
+  own = "; default: the grid's own" if of_grid else ''
   made.add_argument(
-    '--seeds', type=_seeds, help='run every point with each, such as 0,1,2'
+    '--config', required=not of_grid, help=f'a config file{own}'
   )
   made.add_argument(
     '--dry_run', action='store_true', help='print what would be done'

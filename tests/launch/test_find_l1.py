@@ -68,10 +68,19 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
        '--config.optim.l1_fc=0'],
       'Both λ are 0',
     ),
-    ([], '--config is missing'),
   ],
 )  # fmt: skip
 def test_where_there_is_no_l1_to_find(words, hint, tmp_path):
   with pytest.raises(SystemExit) as e:
     find_l1.main([*words, f'--root={tmp_path}/r'])
   assert hint in str(e.value)
+
+
+def test_the_command_line_has_no_grid(capsys):
+  for words, hint in (
+    (['--root=r'], 'required: --config'),
+    (['sgd', '--root=r', '--config=configs/s_fc.py'], 'unknown argument sgd'),
+  ):
+    with pytest.raises(SystemExit):
+      find_l1.main(words)
+    assert hint in capsys.readouterr().err
