@@ -25,8 +25,6 @@ from configs.grids import scaling
 from lconv_jax import errors, report
 
 _ROOT = 'runs/evidence'
-# Runs of results/NAME.csv, whose last columns have their commands and times.
-_RUNS = 'demo', 's_fc_small', 'connectivity', 'augmentation', 'theorem2'
 # Two cores; estimated from 23 minutes for S-FC with α = 8 and 400 epochs, and
 # for other nets from benchmarks/results/loop.json.
 _SCALING_HOURS = {
@@ -65,9 +63,18 @@ class Part(NamedTuple):
 
 def parts() -> dict[str, Part]:
   """Returns all parts by name, in the order in which they are run."""
-  found = {name: _runs(name) for name in _RUNS}
-  found['geometry'] = _geometry()
-  found['find_l1'] = _find_l1()
+  own = {'geometry': _geometry(), 'find_l1': _find_l1()}
+  names = (
+    path.stem for path in sorted((tables.ROOT / 'results').glob('*.csv'))
+  )
+  # Their last columns have the command and the time of each run.
+  found = {
+    name: _runs(name)
+    for name in names
+    if name not in (*own, 'scaling')
+    and {'command', 'seconds'} <= tables.rows_of_csv(name)[0].keys()
+  }
+  found |= own
   found |= {f'scaling:{name}': _scaling(name) for name in scaling.PARTS}
   folder = tables.ROOT / 'benchmarks' / 'results'
   for path in sorted(folder.glob('*.json')):
@@ -147,15 +154,20 @@ def _runs(name: str) -> Part:
 
 
 def _geometry() -> Part:
-  run = f'{_ROOT}/geometry/hidden'
-  csv = 'results/geometry.csv'
-  train = (
-    'python main.py --config=configs/s_fc_small.py:sgd '
-    f'--config.data.augment=none --config.data.permute=1 --workdir={run}'
-  )
-  return Part(
-    csv, 0.1, [train, f'python -m lconv_jax.geometry {run} --csv={csv}']
-  )
+  """Returns the part whose tables are joined by hand into results/."""
+  root = f'{_ROOT}/geometry'
+  commands = []
+  for name in ('geometry', 'geometry_conv'):
+    for command in filter(
+      None, (r['command'] for r in tables.rows_of_csv(name))
+    ):
+      commands.append(command.replace('=runs/', f'={root}/'))
+      if name == 'geometry':
+        run = commands[-1].rpartition('--workdir=')[2]
+        commands.append(f'python -m lconv_jax.geometry {run} --csv={run}.csv')
+  csv = f'{root}/conv.csv'
+  commands.append(f'python -m lconv_jax.report {root}/conv* --csv={csv}')
+  return Part(f'{root}/*.csv', 0.4, commands)
 
 
 def _find_l1() -> Part:

@@ -20,7 +20,8 @@ def test_every_result_has_a_part(parts):
   names = {
     str(f.relative_to(folder)) for f in files if '_jax_0_12' not in f.name
   }
-  assert names - {'results/scaling.csv'} <= {p.writes for p in parts.values()}
+  by_hand = {'results/geometry.csv', 'results/geometry_conv.csv'}
+  assert names - by_hand <= {p.writes for p in parts.values()}
   assert {f'scaling:{name}' for name in scaling.PARTS} <= parts.keys()
 
 
@@ -39,6 +40,14 @@ def test_runs_are_trained_again_as_they_were(parts):
     assert folder in report.split()
   seconds = sum(row['seconds'] for row in rows)
   assert parts['connectivity'].hours == pytest.approx(seconds / 3600)
+
+
+def test_convolutional_nets_get_the_layout_that_was_found_before(parts):
+  commands = parts['geometry'].commands
+  (at,) = [i for i, c in enumerate(commands) if 'sgd_0/geometry.npz' in c]
+  layout = re.search(r'data.layout=(\S+)/geometry.npz', commands[at])[1]
+  assert layout.startswith('runs/evidence/geometry/')
+  assert f'python -m lconv_jax.geometry {layout} ' in '\n'.join(commands[:at])
 
 
 def test_the_plan_comes_first_and_nothing_runs_unasked(monkeypatch, capsys):
