@@ -50,6 +50,11 @@ _SHORT = {
     (4, 11, 45),
   ),
 }
+# Data of configs/signals.py, and what makes the file that they are in.
+_SIGNALS = {
+  'nlgp': '',
+  'mnist1d': 'pip install mnist1d && python examples/mnist1d.py mnist1d.npz',
+}
 _OTHER_VERSION = '_jax_0_12'  # of files that need an environment of their own
 
 
@@ -64,6 +69,8 @@ class Part(NamedTuple):
 def parts() -> dict[str, Part]:
   """Returns all parts by name, in the order in which they are run."""
   own = {'geometry': _geometry(), 'find_l1': _find_l1()}
+  own |= {f'signals_{name}': _signals(name) for name in _SIGNALS}
+  own['signals_geometry'] = _signals_geometry()
   names = (
     path.stem for path in sorted((tables.ROOT / 'results').glob('*.csv'))
   )
@@ -168,6 +175,31 @@ def _geometry() -> Part:
   csv = f'{root}/conv.csv'
   commands.append(f'python -m lconv_jax.report {root}/conv* --csv={csv}')
   return Part(f'{root}/*.csv', 0.4, commands)
+
+
+def _signals(name: str) -> Part:
+  """Returns the part that trains nets on signals."""
+  make, root = _SIGNALS[name], f'{_ROOT}/signals_{name}'
+  config = f'configs/signals.py:{name}' if make else 'configs/signals.py'
+  train = (
+    f'python main.py --config={config} --grid=examples/signals.py '
+    f'--seeds=0,1,2 --workdir={root}'
+  )
+  rows = tables.rows_of_csv(f'signals_{name}')
+  seconds = sum(row['seconds'] for row in rows) / 3  # side by side
+  report = _report(f'{root}/*seed=*', f'signals_{name}')
+  return Part(
+    f'results/signals_{name}.csv',
+    seconds / 3600,
+    [*filter(None, [make]), train, report],
+  )
+
+
+def _signals_geometry() -> Part:
+  """Returns the part that comes after `signals_nlgp`."""
+  csv, shown = 'results/signals_geometry.csv', '*s_fc*permute=1*'
+  run = f'python -m lconv_jax.geometry {_ROOT}/signals_nlgp/{shown}'
+  return Part(csv, 0.05, [f'{run} --csv={csv}'])
 
 
 def _find_l1() -> Part:
