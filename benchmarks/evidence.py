@@ -54,6 +54,7 @@ _SHORT = {
 _SIGNALS = {
   'nlgp': '',
   'mnist1d': 'pip install mnist1d && python examples/mnist1d.py mnist1d.npz',
+  'ecoli': 'python examples/ecoli.py NC_008253.fna.gz ecoli.npz',
 }
 _OTHER_VERSION = '_jax_0_12'  # of files that need an environment of their own
 
