@@ -9,7 +9,7 @@ lets them agree.
 from lconv_jax.runs import checkpoint, hosts, inputs, metrics
 from lconv_jax.runs.checkpoint import Checkpoint
 from lconv_jax.runs.compare import FREE
-from lconv_jax.runs.environment import environment
+from lconv_jax.runs.environment import changed_environment, environment
 from lconv_jax.runs.event import Event, FirstLayer
 from lconv_jax.runs.files import read_json, write_json
 from lconv_jax.runs.folder import ERROR, Folder, in_use
@@ -29,6 +29,7 @@ __all__ = [
   'Interrupted',
   'Record',
   'Watch',
+  'changed_environment',
   'checkpoint',
   'done',
   'environment',

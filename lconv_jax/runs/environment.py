@@ -8,11 +8,14 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
+# What rounding depends on; XLA on CPU divides sums among cores.
+_ROUNDING = ('device', 'devices', 'cpu', 'cpus', 'jax', 'jaxlib')
 
 
 def environment() -> dict[str, Any]:
@@ -23,9 +26,25 @@ def environment() -> dict[str, Any]:
     'device': jax.devices()[0].device_kind,
     'devices': jax.device_count(),
     'cpu': _cpu(),
-    'cpus': os.cpu_count(),
+    'cpus': _cpus(),
     'python': platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
+  }
+
+
+def changed_environment(
+  before: Mapping[str, Any],
+) -> dict[str, tuple[Any, Any]]:
+  """Returns what rounding depends on and is not as it was, before and now.
+
+  Args:
+    before: an `environment`; of what it lacks nothing is said.
+  """
+  now = environment()
+  return {
+    name: (before[name], now[name])
+    for name in _ROUNDING
+    if before.get(name, now[name]) != now[name]
   }
 
 
@@ -52,3 +71,10 @@ def _cpu() -> str:
       if line.startswith('model name'):
         return line.partition(':')[2].strip()
   return platform.processor() or platform.machine()
+
+
+def _cpus() -> int | None:
+  """Returns the number of cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # taskset and schedulers set it
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count()

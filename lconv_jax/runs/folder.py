@@ -16,6 +16,7 @@ from lconv_jax.runs import (
   checkpoint,
   checksums,
   compare,
+  content,
   hosts,
   inputs,
   interrupt,
@@ -62,6 +63,8 @@ class Folder:
     self.error: Exception | None = None  # why the run does not go on
     # What trains side by side with it, for the checkpoints; {}: nothing.
     self.group: dict[str, Any] = {}
+    # Where it began, if it continues; only the first process has it.
+    self.environment: dict[str, Any] = {}
     self._rows: list[dict[str, Any]] | None = None  # of the checkpoint
     self._damaged: set[int] = set()  # steps
     self._callbacks = callbacks
@@ -145,6 +148,7 @@ class Folder:
         f'{self.path} holds a run whose config.json is missing or damaged; put '
         'it back, or choose another --workdir.'
       )
+    self.environment = content.environment(old.get('environment'))
     if differ := compare.differences(old, self.config.to_dict(), self._free):
       raise errors.UsageError(
         f'{self.path} holds a run of another config ({differ}): choose another '
@@ -282,10 +286,10 @@ class Folder:
     """
     self._writer.sync()
     config = self.config.to_dict()
-    content = checkpoint.Checkpoint(
+    saved = checkpoint.Checkpoint(
       state, best, self.best_row, self.rows, config, self.group
     )
-    self._opened().save(step, content)
+    self._opened().save(step, saved)
 
   def _opened(self) -> checkpoint.Checkpoints:
     if not self._checkpoints:
@@ -298,14 +302,14 @@ class Folder:
     """Notes the run whose net this run starts from, for the final numbers."""
     run = record.read(pathlib.Path(source).expanduser().absolute())
     best = run.done['best'] if run.done else {}
-    content = {
+    about = {
       'run': str(run.path),
       'finished': bool(run.done),
       'epoch': best.get('epoch'),
       'test/accuracy': best.get('test/accuracy'),
       'commit': run.environment.get('commit'),
     }
-    write_json(self.path / _SOURCE, content)
+    write_json(self.path / _SOURCE, about)
 
   @hosts.in_first
   def finish(self, result: dict[str, Any]) -> None:

@@ -4,8 +4,11 @@ import pathlib
 
 import jax
 
+from lconv_jax import runs
 from lconv_jax.train import groups, parallel
 from lconv_jax.train.trainer import Trainer
+
+_ROUNDING = 'results will differ by rounding from those of an uninterrupted run'
 
 
 def of(part: groups.Part, trainer: Trainer, folder: pathlib.Path) -> str:
@@ -20,7 +23,8 @@ def of(part: groups.Part, trainer: Trainer, folder: pathlib.Path) -> str:
     side_by_side += f' ({idle} of these idle)'
   beginning = 'a new run'
   if trainer.step:
-    beginning = f'continues after step {trainer.step}{_in_other_company(part)}'
+    why = _in_other_company(part) or _elsewhere(part)
+    beginning = f'continues after step {trainer.step}{why}'
   elif source := config.train.init_from:
     beginning = f'a new run, from the best net of {source}'
   return (
@@ -44,7 +48,19 @@ def _in_other_company(part: groups.Part) -> str:
         return (
           f'; {folder.path.name} trained side by side with '
           f'{len(before[1:])} other runs before, and not with the same ones '
-          'now: its results will differ by rounding from those of an '
-          'uninterrupted run'
+          f'now: its {_ROUNDING}'
         )
+  return ''
+
+
+def _elsewhere(part: groups.Part) -> str:
+  """Returns a sentence if a run began where numbers are rounded otherwise."""
+  for folder in part.folders:
+    if found := runs.changed_environment(folder.environment):
+      words = [
+        f'{name}={was} (now {now})' for name, (was, now) in found.items()
+      ]
+      return (
+        f'; {folder.path.name} began with {", ".join(words)}: its {_ROUNDING}'
+      )
   return ''

@@ -1,5 +1,6 @@
 """Single runs, nearly all of which share one program."""
 
+import json
 import shutil
 import signal
 import threading
@@ -190,6 +191,15 @@ def test_a_run_does_not_continue_in_another_precision(config, unfinished):
   config.precision = 'bfloat16'  # was auto: float32 on a CPU
   with pytest.raises(errors.UsageError, match="precision='float32', now 'bf"):
     train.train_and_evaluate(config, unfinished)
+
+
+def test_a_run_that_continues_elsewhere_says_so(config, unfinished, capsys):
+  path = unfinished / 'config.json'
+  began = json.loads(path.read_text())
+  began['environment']['cpus'] = 999
+  path.write_text(json.dumps(began))
+  train.train_and_evaluate(config, unfinished)
+  assert 'began with cpus=999 (now ' in capsys.readouterr().out
 
 
 def test_a_run_that_was_killed_at_its_end_has_nothing_left_to_train(
