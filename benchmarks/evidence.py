@@ -25,17 +25,17 @@ from configs.grids import scaling
 from lconv_jax import errors, report
 
 _ROOT = 'runs/evidence'
-# Two cores; estimated from 23 minutes for S-FC with α = 8 and 400 epochs, and
-# for other nets from benchmarks/results/loop.json.
+# Two cores; estimated from 192 s for S-FC with α = 8 and 30 epochs
+# (results/augmentation.csv), and for other nets from loop.json.
 _SCALING_HOURS = {
-  'headline': 3.5,
-  'table2': 2.2,
-  'table1': 2.8,
-  'length': 0.8,
-  'methods': 2.2,
-  'learning_rate': 0.5,
-  'l1': 0.8,
-  'wide': 1.6,
+  'headline': 6.5,
+  'table2': 4.1,
+  'table1': 5.2,
+  'length': 1.5,
+  'methods': 4.1,
+  'learning_rate': 0.9,
+  'l1': 1.5,
+  'wide': 3.0,
 }
 _SEEDS = {'headline': ' --seeds=0,1,2'}
 # Configs for which launch.find_l1 is compared with long runs, and lengths.
@@ -53,7 +53,9 @@ _SHORT = {
 # Data of configs/signals.py, and what makes the file that they are in.
 _SIGNALS = {
   'nlgp': '',
-  'mnist1d': 'pip install mnist1d && python examples/mnist1d.py mnist1d.npz',
+  'mnist1d': (
+    'python -m pip install mnist1d && python examples/mnist1d.py mnist1d.npz'
+  ),
   'ecoli': 'python examples/ecoli.py NC_008253.fna.gz ecoli.npz',
 }
 _OTHER_VERSION = '_jax_0_12'  # of files that need an environment of their own
@@ -135,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str) -> int:
   python = shlex.quote(sys.executable)
-  command = re.sub('^python', lambda _: python, command)
+  command = re.sub(r'(^|&& )python\b', lambda m: m[1] + python, command)
   return subprocess.run(
     command, shell=True, cwd=tables.ROOT, check=False
   ).returncode
@@ -174,8 +176,10 @@ def _geometry() -> Part:
         run = commands[-1].rpartition('--workdir=')[2]
         commands.append(f'python -m lconv_jax.geometry {run} --csv={run}.csv')
   csv = f'{root}/conv.csv'
-  commands.append(f'python -m lconv_jax.report {root}/conv* --csv={csv}')
-  return Part(f'{root}/*.csv', 0.4, commands)
+  commands.append(
+    f'python -m lconv_jax.report {root}/conv* {root}/aug* --csv={csv}'
+  )
+  return Part(f'{root}/*.csv', 0.65, commands)
 
 
 def _signals(name: str) -> Part:

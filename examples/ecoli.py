@@ -68,4 +68,4 @@ def main(path: str, out: str, each: tuple[int, int] = EACH) -> None:
 
 
 if __name__ == '__main__':
-  main(*sys.argv[1:])
+  main(*sys.argv[1:]) if len(sys.argv) == 3 else sys.exit(__doc__)

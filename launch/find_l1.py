@@ -11,6 +11,7 @@ command continues. docs/findings.md compares short runs with long ones.
 """
 
 import argparse
+import math
 import operator
 import pathlib
 import shlex
@@ -22,11 +23,8 @@ from lconv_jax import report, runs
 from lconv_jax.report import command
 
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-_OWN = (
-  'optim.l1_conv',
-  'optim.l1_fc',
-  'train.epochs',
-)  # what is found, and for
+# Fields that this command sets itself.
+_OWN = ('optim.l1_conv', 'optim.l1_fc', 'train.epochs')
 
 
 class Tried(NamedTuple):
@@ -51,22 +49,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     help="of the short runs; default: a tenth of the config's",
   )  # fmt: skip
   parser.add_argument(
-    '--tolerance', type=float, default=0.5,
+    '--tolerance', type=_at_least_0, default=0.5,
     help='validation accuracy that sparsity may cost, %%; default: %(default)s',
   )  # fmt: skip
   args, whole = options.parse(parser, argv)
   with options.one_sentence():
     config = _checked(args, whole)
-  long = config['train.epochs']
-  short = args.epochs or max(1, long // 10)
-  grid = _write_grid(args.root, config, long / short, short)
+    long = config['train.epochs']
+    short = args.epochs or max(1, long // 10)
+    grid = _write_grid(args.root, config, long / short, short)
   overrides = [
     f'--config.{k}={v}' for k, v in whole.overrides.items() if k not in _OWN
   ]
-  local.main(
-    [str(grid), f'--root={args.root}', f'--config={whole.config}', *overrides]
-    + ['--dry_run'] * args.dry_run
-  )
+  beta = '--config.optim.beta='  # the grid has its own, scaled
+  try:
+    local.main(
+      [str(grid), f'--root={args.root}', f'--config={whole.config}']
+      + [word for word in overrides if not word.startswith(beta)]
+      + ['--dry_run'] * args.dry_run
+    )
+  except SystemExit as e:  # a λ that is too large may end its run
+    if ' points failed' not in str(e.code) or not _tried(args.root):
+      raise
+    print(f'{e.code}\nThe finished points are compared.')
   if args.dry_run:
     return
   tried = _tried(args.root)
@@ -84,13 +89,26 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(f'For {long} epochs:\n  {shlex.join(long_run)}')
 
 
+def _at_least_0(word: str) -> float:
+  """Returns an argument that must be a number, 0 or more."""
+  if not 0 <= (value := float(word)) < math.inf:
+    raise argparse.ArgumentTypeError(f'{word!r} is not a number, 0 or more')
+  return value
+
+
 def _checked(args: argparse.Namespace, whole: sweep.Sweep) -> dict[str, Any]:
   """Returns the fields that matter here; raises where none can be found."""
   (base,) = sweep.configs(whole)
   fields = [*_OWN, 'optim.name', 'optim.beta', 'data.validation']
   config = {field: operator.attrgetter(field)(base) for field in fields}
   for field in config.keys() & whole.overrides.keys():
-    config[field] = type(config[field])(whole.overrides[field])
+    kind, word = type(config[field]), whole.overrides[field]
+    try:
+      config[field] = kind(word)
+    except ValueError as e:
+      raise ValueError(
+        f'--config.{field}={word} must be {kind.__name__}.'
+      ) from e
   if config['optim.name'] != 'beta_lasso':
     raise ValueError(
       f'{args.config} trains by {config["optim.name"]}, which has no λ; choose '
@@ -101,9 +119,11 @@ def _checked(args: argparse.Namespace, whole: sweep.Sweep) -> dict[str, Any]:
       f'{args.config} holds no images out, and nothing may be chosen by test '
       'accuracy; add --config.data.validation=5000.'
     )
-  if not max(config['optim.l1_conv'], config['optim.l1_fc']) > 0:
+  both = [config[field] for field in _OWN[:2]]
+  if not (all(0 <= l1 < math.inf for l1 in both) and any(both)):
     raise ValueError(
-      'Both λ are 0, and so are their multiples; set --config.optim.l1_conv.'
+      f'λ = {both[0]:g} and {both[1]:g} must be at least 0, and one of them '
+      'above 0; set --config.optim.l1_conv.'
     )
   if config['train.epochs'] < max(1, args.epochs):
     raise ValueError(
@@ -131,23 +151,33 @@ def _write_grid(
     for factor in FACTORS
   ]
   lines = ''.join(f'    {point},\n' for point in points)
+  if not root.name:
+    raise ValueError(
+      f'--root={root} has no name for its grid; give a folder such as '
+      'runs/find_l1.'
+    )
   path = root.with_name(f'{root.name}_grid.py')
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(
-    f"CONFIG = 'configs/s_fc.py'\n\n\ndef sweep():\n  return [\n{lines}  ]\n",
-    encoding='utf-8',
+  text = (
+    f"CONFIG = 'configs/s_fc.py'\n\n\ndef sweep():\n  return [\n{lines}  ]\n"
   )
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding='utf-8')
+  except OSError as e:
+    raise ValueError(
+      f'--root={root} cannot be written ({e.strerror}); choose another.'
+    ) from e
   return path
 
 
 def _tried(root: pathlib.Path) -> list[Tried]:
-  rows = [
-    report.row(runs.read(root / name)) for name in roots.read(root).points
-  ]
-  return [
-    Tried(factor, row['validation (%)'], row)
-    for factor, row in zip(FACTORS, rows, strict=True)
-  ]
+  """Returns the short runs that are finished."""
+  rows = {
+    factor: report.row(runs.read(root / name))
+    for factor, name in zip(FACTORS, roots.read(root).points, strict=True)
+    if roots.finished(root, name)
+  }
+  return [Tried(f, row['validation (%)'], row) for f, row in rows.items()]
 
 
 def _table(tried: Sequence[Tried], config: dict[str, Any]) -> str:

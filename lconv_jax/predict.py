@@ -4,12 +4,12 @@
   python -m lconv_jax.predict net.npz images.npy --csv=predictions.csv
 
 The net is the best one of a run folder, or a file that lconv_jax.export wrote
-as .npz. Images are files, folders of files, or arrays (uint8, [N, H, W, C], or
-[N, H, W] if they are grey, or signals, [N, L, C]; in a .npz file, `images`,
-`test_images` or `test_signals`). Files
-become grey or RGB, as the net has one or three channels, and are resized if
-they have the proportions of the net's images. Files of other proportions are
-refused, as are arrays of another size.
+as .npz. Images are files, folders of files, or arrays: uint8, [N, H, W, C], or
+[N, H, W] if they are grey, or signals, [N, L, C], or [N, L] if they have one
+channel; in a .npz file, `images`, `test_images` or `test_signals`. Files become
+grey or RGB, as the net has one or three channels, and are resized if they have
+the proportions of the net's images. Files of other proportions are refused, as
+are arrays of another size.
 """
 
 import argparse
@@ -120,8 +120,10 @@ def _array(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
       f'{path} has no array of images; write it by np.save, or by np.savez as '
       f'{" or ".join(_ARRAYS)}.'
     ) from e
-  if x.shape[1:] == shape[1:] and shape[0] == 1:  # signals
-    x = x[:, None]
+  height, length, channels = shape
+  flat = [(length, channels)] + [(length,)] * (channels == 1)
+  if height == 1 and x.shape[1:] in flat:  # signals
+    x = x.reshape(len(x), *shape)
   if x.ndim == 3:
     x = x[..., None]
   if x.dtype != np.uint8 or x.shape[1:] != shape:

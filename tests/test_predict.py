@@ -94,14 +94,16 @@ def test_what_cannot_be_predicted_is_refused(files, tmp_path, capsys):
   assert 'cannot be read' in said(capsys, tmp_path / 'none.npz', tmp_path)
 
 
-def test_signals_are_arrays_without_a_height(tmp_path, capsys):
-  shape = (1, 7, 2)
+@pytest.mark.parametrize('channels', [1, 2])
+def test_signals_are_arrays_without_a_height(channels, tmp_path, capsys):
+  shape = (1, 7, channels)
   net = nets.described('s_conv', shape=shape)
   data = nets.dataset(shape)
   trained = nets.of_run.Trained(net, nets.variables(net, 0.5), data)
   sparse_file.save(tmp_path / 'net.npz', *trained.sparse())
   x = nets.images(3, shape)
-  np.savez(tmp_path / 'x.npz', test_signals=x[:, 0])
+  signals = x[:, 0, :, 0] if channels == 1 else x[:, 0]
+  np.savez(tmp_path / 'x.npz', test_signals=signals)
   best = np.argmax(nets.logits(trained, x), axis=1)
   lines = said(capsys, tmp_path / 'net.npz', tmp_path / 'x.npz').splitlines()
   assert [line.split()[1] for line in lines] == ['abcde'[i] for i in best]

@@ -4,10 +4,10 @@
   python -m lconv_jax.figures scaling runs/scaling
 
 Our study, for two cores: S-FC on CIFAR-10 with the paper's augmentation. Its
-parts are `PARTS`, and no run is in two parts. The learning rates are the best
-for each method at 100 epochs and α = 4, as far as part `learning_rate` has
-been trained; λ is scaled with 1/steps from the value that was chosen at 400
-epochs, and part `l1` tries half and twice of it. With --seeds=0,1,2 every point
+parts are `PARTS`, and no run is in two parts. The learning rates are those
+of results/README.md at 30 epochs, and part `learning_rate` tries others. λ is
+that of configs/s_fc_small.py at 30 epochs, in proportion to 1/steps, and part
+`l1` tries half and twice of it. With --seeds=0,1,2 every point
 is repeated. The mini grid has 4 runs: α = 1, 3 and 10 epochs.
 """
 
@@ -20,7 +20,7 @@ EPOCHS = (30, 100, 400)
 ALPHAS = (1, 2, 4, 8)
 BETAS = (0.0, 1.0, 50.0)
 LR = {'sgd': 0.1, 'plain': 0.5, 'beta_lasso': 0.5}
-# λ of convolutional and of fully connected layers, at 400 epochs.
+# λ of convolutional and of fully connected layers, scaled to 400 epochs.
 L1 = (9e-6, 6e-6)
 
 

@@ -56,7 +56,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
 def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
   try:
     with np.load(path, allow_pickle=False) as archive:
-      signals = 'train_signals' in archive
+      signals = any(f'{part}_signals' in archive for part in PARTS)
       what = 'signals' if signals else 'images'
       stored = [name.replace('images', what) for name in NAMES]
       if missing := [name for name in stored[:4] if name not in archive]:
@@ -98,7 +98,7 @@ def _rows(x: np.ndarray, what: str) -> np.ndarray:
   """Returns signals as images of height 1."""
   if x.ndim == 2:
     x = x[..., None]
-  if x.ndim != 3:
+  if x.ndim != 3 or 0 in x.shape:
     raise errors.UsageError(
       f'{what} has shape {x.shape}, and signals are [N, L, C], or [N, L] where '
       'they have one channel.'

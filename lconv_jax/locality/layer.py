@@ -173,7 +173,7 @@ def measure_pairs(
   Args:
     filters: [units, H, W, C], of any real dtype.
     least: filters with fewer non-zero values are left out, as any two filters
-      of few pixels are alike; None: `min_nonzero` of them.
+      of few pixels are alike; None: as many as `min_nonzero` says.
     pairs: number of random pairs.
     draws: permutations for each pair.
     seed: of pairs and permutations.

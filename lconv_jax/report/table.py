@@ -221,7 +221,6 @@ def _percent(share: float | None) -> float | None:
 
 def show(cell: Cell) -> str:
   """Returns a cell as text."""
-  """Returns a cell as text."""
   match cell:
     case None:
       return '–'

@@ -204,6 +204,8 @@ def test_signals_are_images_of_height_1(tmp_path, shape):
     (((4, 4, 2), (7, 2)), r'train_signals in .* \(30, 4, 4, 2\), and sig'),
     (((7, 2), (8, 2)), r'training signals of shape \(1, 7, 2\) and test sig'),
     (((7, 2), None), 'no array test_signals; save all of train_signals, '),
+    ((None, (7, 2)), 'no array train_signals; save all of train_signals, '),
+    (((0, 2), (0, 2)), 'and signals are'),
   ],
 )
 def test_what_is_not_signals_is_refused(tmp_path, shapes, match):

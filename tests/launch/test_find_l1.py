@@ -34,6 +34,7 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
       '--config.train.epochs=4',
       '--config.optim.l1_conv=1e-3',
       '--config.optim.l1_fc=5e-4',
+      '--config.optim.beta=40',
       '--epochs=2',
       *TINY,
     ]
@@ -43,7 +44,7 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
   for c, factor in zip(configs, (1, 4), strict=True):
     assert c.optim.l1_conv * 2 == pytest.approx(factor * 1e-3 * 4)
     assert c.optim.l1_fc * 2 == pytest.approx(factor * 5e-4 * 4)
-    assert c.optim.beta * c.optim.l1_conv == pytest.approx(50 * factor * 1e-3)
+    assert c.optim.beta * c.optim.l1_conv == pytest.approx(40 * factor * 1e-3)
   said = capsys.readouterr().out
   assert 'λ for 4 epochs' in said and '0.004 / 0.002' in said
   assert 'This is the end of what was tried' in said  # the largest, 4
@@ -51,9 +52,8 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
   assert {'--config.optim.l1_conv=0.004', '--config.train.epochs=4'} < {
     *command
   }
-  assert '--config.data.validation=110' in command
-  for field in ('beta', 'l1_conv=0.001'):
-    assert not any(field in word for word in command)
+  assert {'--config.data.validation=110', '--config.optim.beta=40'} < {*command}
+  assert not any('l1_conv=0.001' in word for word in command)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,13 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
     (
       ['--config=configs/s_fc.py', '--config.optim.l1_conv=0',
        '--config.optim.l1_fc=0'],
-      'Both λ are 0',
+      'λ = 0 and 0 must be at least 0',
+    ),
+    (['--config=configs/s_fc.py', '--config.optim.l1_conv=-1'], 'λ = -1 and'),
+    (['--config=configs/s_fc.py', '--config.optim.l1_fc=nan'], 'and nan must'),
+    (
+      ['--config=configs/s_fc.py', '--config.optim.beta=abc'],
+      '--config.optim.beta=abc must be float',
     ),
   ],
 )  # fmt: skip
@@ -76,8 +82,39 @@ def test_where_there_is_no_l1_to_find(words, hint, tmp_path):
   assert hint in str(e.value)
 
 
+@pytest.mark.parametrize(
+  ('root', 'hint'),
+  [('/', 'has no name'), ('/proc/x/y', 'cannot be written')],
+)
+def test_a_root_that_cannot_be_used_is_one_sentence(root, hint):
+  with pytest.raises(SystemExit, match=hint):
+    find_l1.main(['--config=configs/s_fc.py', f'--root={root}'])
+
+
+def test_runs_that_ended_are_compared_though_another_one_failed(
+  tmp_path, monkeypatch, capsys
+):
+  rows = [Tried(1.0, 50.0, {}), Tried(2.0, 51.0, {})]
+
+  def fail(words):
+    raise SystemExit('1 of 3 points failed.')
+
+  monkeypatch.setattr(find_l1.local, 'main', fail)
+  monkeypatch.setattr(find_l1, '_tried', lambda root: rows)
+  monkeypatch.setattr(find_l1, '_table', lambda tried, config: '')
+  words = ['--config=configs/s_fc.py', f'--root={tmp_path}/r']
+  find_l1.main(words)
+  said = capsys.readouterr().out
+  assert 'The finished points are compared.' in said
+  assert f'--config.optim.l1_conv={2e-5:g}' in said
+  rows.clear()
+  with pytest.raises(SystemExit, match='1 of 3 points failed'):
+    find_l1.main(words)
+
+
 def test_the_command_line_has_no_grid(capsys):
   for words, hint in (
+    (['--root=r', '--config=x', '--tolerance=nan'], 'is not a number, 0 or'),
     (['--root=r'], 'required: --config'),
     (['sgd', '--root=r', '--config=configs/s_fc.py'], 'unknown argument sgd'),
   ):
