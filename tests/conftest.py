@@ -8,6 +8,12 @@ import tempfile
 if 'PYTEST_XDIST_WORKER' not in os.environ:
   _scratch = tempfile.TemporaryDirectory(prefix='lconv_jax_tests_')
   os.environ['XDG_CACHE_HOME'] = _scratch.name
+elif hasattr(os, 'sched_setaffinity'):
+  # A core for each worker: threads of several workers on the same cores mostly
+  # wait for each other.
+  _cores = sorted(os.sched_getaffinity(0))
+  _worker = int(os.environ['PYTEST_XDIST_WORKER'].removeprefix('gw'))
+  os.sched_setaffinity(0, [_cores[_worker % len(_cores)]])
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_COMPILATION_CACHE_DIR'] = f'{os.environ["XDG_CACHE_HOME"]}/xla'
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
