@@ -122,8 +122,8 @@ def _checked(args: argparse.Namespace, whole: sweep.Sweep) -> dict[str, Any]:
   both = [config[field] for field in _OWN[:2]]
   if not (all(0 <= l1 < math.inf for l1 in both) and any(both)):
     raise ValueError(
-      f'λ = {both[0]:g} and {both[1]:g} must be at least 0, and one of them '
-      'above 0; set --config.optim.l1_conv.'
+      f'λ is {both[0]:g} for convolutions and {both[1]:g} for others, but must '
+      'be at least 0, and greater in one; set --config.optim.l1_conv.'
     )
   if config['train.epochs'] < max(1, args.epochs):
     raise ValueError(

@@ -1,4 +1,4 @@
-"""Where does β-LASSO's gain come from? Length × width × method, 88 runs.
+"""Tells where β-LASSO's gain comes from: length × width × method, 88 runs.
 
   python -m launch.local scaling:headline --root=runs/scaling/headline
   python -m lconv_jax.figures scaling runs/scaling

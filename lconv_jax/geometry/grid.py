@@ -29,7 +29,7 @@ class Grid(NamedTuple):
 
   @property
   def line(self) -> bool:
-    """Whether pixels have neighbours in one dimension alone."""
+    """True if pixels have neighbours in one dimension alone."""
     return self.height == 1
 
   @property

@@ -36,7 +36,7 @@ class Measured(NamedTuple):
 
   @property
   def signals(self) -> bool:
-    """Whether the filters are of signals, which have one row."""
+    """True if the filters are of signals, which have one row."""
     return self.filters.shape[1] == 1
 
 

@@ -1,4 +1,4 @@
-"""What a run tells those who watch it."""
+"""Events of a run, which its callbacks are told."""
 
 import pathlib
 from collections.abc import Callable, Mapping

@@ -66,10 +66,10 @@ def test_short_runs_have_the_penalty_and_the_threshold_of_the_long_one(
     (
       ['--config=configs/s_fc.py', '--config.optim.l1_conv=0',
        '--config.optim.l1_fc=0'],
-      'λ = 0 and 0 must be at least 0',
+      'λ is 0 for convolutions and 0 for others',
     ),
-    (['--config=configs/s_fc.py', '--config.optim.l1_conv=-1'], 'λ = -1 and'),
-    (['--config=configs/s_fc.py', '--config.optim.l1_fc=nan'], 'and nan must'),
+    (['--config=configs/s_fc.py', '--config.optim.l1_conv=-1'], 'λ is -1 for'),
+    (['--config=configs/s_fc.py', '--config.optim.l1_fc=nan'], 'and nan for'),
     (
       ['--config=configs/s_fc.py', '--config.optim.beta=abc'],
       '--config.optim.beta=abc must be float',
