@@ -4,10 +4,11 @@
   make evidence PARTS='demo scaling:headline'
   make evidence PARTS=all
 
-Without PARTS, it prints the plan, with the hours of each part. The same command
-continues: runs that are finished are not trained again. Runs are below
-runs/evidence, results below results/ and benchmarks/results/, and at the end
-the tables of README and docs are written from them (benchmarks.tables).
+Without PARTS, it prints the plan, with the hours of each part; "all" leaves out
+what needs a GPU. The same command continues: runs that are finished are not
+trained again. Runs are below runs/evidence, results below results/ and
+benchmarks/results/, and at the end the tables of README and docs are written
+from them (benchmarks.tables).
 """
 
 import argparse
@@ -65,8 +66,9 @@ class Part(NamedTuple):
   """Commands that write some results."""
 
   writes: str
-  hours: float | None  # on two cores; None: not known
+  hours: float | None  # None: not known
   commands: list[str]
+  gpu: bool = False  # whether it needs a GPU; otherwise hours are of two cores
 
 
 def parts() -> dict[str, Part]:
@@ -97,8 +99,9 @@ def plan(chosen: dict[str, Part]) -> str:
   """Returns a table of parts, what they write and their hours."""
   lines = [['part', 'writes', 'hours on 2 cores']]
   for name, part in chosen.items():
-    lines.append([name, part.writes, _hours(part.hours)])
-  known = [part.hours for part in chosen.values() if part.hours is not None]
+    hours = 'needs a GPU' if part.gpu else _hours(part.hours)
+    lines.append([name, part.writes, hours])
+  known = [p.hours for p in chosen.values() if p.hours and not p.gpu]
   lines.append(['all that is known', '', _hours(sum(known))])
   return report.aligned(lines, left=(0, 1))
 
@@ -116,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--dry_run', action='store_true', help='print the commands'
   )
   args = parser.parse_args(argv)
-  names = list(every) if args.parts == ['all'] else args.parts
+  names = args.parts
+  if names == ['all']:
+    names = [name for name, part in every.items() if not part.gpu]
   if wrong := [name for name in names if name not in every]:
     print(f'error: {errors.unknown("PART", wrong[0], every)}', file=sys.stderr)
     return 2
@@ -160,7 +165,8 @@ def _runs(name: str) -> Part:
     commands.append(f'python -m lconv_jax.mdl {shown} --csv={csv}')
   else:
     commands.append(_report(shown, name))
-  return Part(csv, sum(row['seconds'] for row in rows) / 3600, commands)
+  hours = sum(row['seconds'] for row in rows) / 3600
+  return Part(csv, hours, commands, gpu=_on_a_gpu(name))
 
 
 def _geometry() -> Part:
@@ -240,13 +246,20 @@ def _scaling(name: str) -> Part:
 
 def _benchmark(path: pathlib.Path) -> Part:
   out = str(path.relative_to(tables.ROOT))
-  command = json.loads(path.read_text('utf-8'))['command']
+  # gpu.json has a command for each of its parts.
+  content = json.loads(path.read_text('utf-8'))
+  command = content.get('command', f'python -m benchmarks.{path.stem}')
   if path.stem == 'chaos':  # measured in two goes
     command = 'python -m benchmarks.chaos --kills=60 --damages=400 '
     command += '--configs=2000'
   # The net that sparse.json describes is one of s_fc_small's.
   command = command.replace('--run runs/', f'--run {_ROOT}/s_fc_small/')
-  return Part(out, None, [f'{_without(command, "out")} --out={out}'])
+  command = f'{_without(command, "out")} --out={out}'
+  return Part(out, None, [command], gpu=path.stem == 'gpu')
+
+
+def _on_a_gpu(name: str) -> bool:
+  return 'NVIDIA' in tables.rows_of_csv(name)[0]['machine']
 
 
 def _report(shown: str, name: str) -> str:

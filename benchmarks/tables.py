@@ -68,6 +68,56 @@ def connectivity() -> str:
   return table.as_markdown(lines)
 
 
+def full_size() -> str:
+  """Returns S-FC of the paper's size by SGD and by β-LASSO."""
+  titles = {
+    _MOMENTUM: 'SGD, momentum 0.9, weight decay 5e-4',
+    'β-LASSO β=50 λ=1e-5': 'β-LASSO, lr 0.1, λ = 1e-5',
+    'β-LASSO β=50 λ=9e-6/6e-6 lr=0.5': 'β-LASSO, lr 0.5, λ = 9e-6 / 6e-6',
+  }
+  lines = [
+    [
+      'method', 'test accuracy (%)', 'validation (%)', 'non-zero weights (%)',
+      'of the first layer (%)', 'local filters (%)', 'spread of a filter (px)',
+    ]
+  ]  # fmt: skip
+  rows = {row['method']: row for row in rows_of_csv('full_size')}
+  for method, title in titles.items():
+    row = rows[f'S-FC {method}']
+    accuracies = [f'{row[name]:.2f}' for name in ('test (%)', 'validation (%)')]
+    shares = [
+      _share(row[name])
+      for name in ('non-zero (%)', 'first layer (%)', 'local (%)')
+    ]
+    lines.append([title, *accuracies, *shares, f'{row["spread (px)"]:.1f}'])
+  return table.as_markdown(lines)
+
+
+def gpu() -> str:
+  """Returns the times of training steps at the paper's sizes on a GPU."""
+  lines = [
+    [
+      'net', 'step (ms)', 'images/s', 'floor (ms)', 'augmentation (%)',
+      '400 epochs (min)', 'memory (GiB)',
+    ]
+  ]  # fmt: skip
+  text = (ROOT / 'benchmarks' / 'results' / 'gpu.json').read_text('utf-8')
+  for row in json.loads(text)['speed']['rows']:
+    method = 'β-LASSO' if row['optimiser'] == 'beta_lasso' else 'SGD'
+    lines.append(
+      [
+        f'{models.NETS[row["net"]].title}, α = {row["alpha"]}, by {method}',
+        f'{1e3 * row["step_s"]:.2f}',
+        _digits(row['images_per_second']),
+        f'{1e3 * row["floors"]["measured"]["fused_s"]:.2f}',
+        f'{100 * row["augmentation_share"]:.0f}',
+        f'{row["minutes_of_400_epochs"]:.1f}',
+        f'{row["memory_gib"]:.1f}',
+      ]
+    )
+  return table.as_markdown(lines)
+
+
 def s_fc_small() -> str:
   """Returns S-FC by SGD and by β-LASSO, with α = 8."""
   titles = {
@@ -382,6 +432,8 @@ TABLES: dict[str, Callable[[], str]] = {
   f.__name__: f
   for f in (
     connectivity,
+    full_size,
+    gpu,
     s_fc_small,
     speed,
     local_layers,

@@ -65,6 +65,17 @@ def test_the_plan_comes_first_and_nothing_runs_unasked(monkeypatch, capsys):
   assert 'Did you mean loop' in capsys.readouterr().err
 
 
+def test_what_needs_a_gpu_is_left_out_of_all(parts, monkeypatch, capsys):
+  assert [n for n, part in parts.items() if part.gpu] == ['full_size', 'gpu']
+  assert evidence.main(['all', '--dry_run']) == 0
+  said = capsys.readouterr().out
+  assert 'results/s_fc_small.csv' in said and 'full_size' not in said
+  monkeypatch.setattr(evidence, '_run', lambda command: 0)
+  assert evidence.main(['full_size', '--dry_run']) == 0
+  said = capsys.readouterr().out
+  assert 'needs a GPU' in said and '--config=configs/s_fc.py:momentum' in said
+
+
 def test_parts_run_in_order_until_one_fails(monkeypatch, capsys):
   ran = []
   monkeypatch.setattr(
