@@ -5,6 +5,7 @@ order. A checkpoint therefore says which runs these were, and a run continues
 among the same ones. Those that no longer train take part as idle lanes.
 """
 
+import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import ml_collections
 import numpy as np
 from flax import traverse_util
 
-from lconv_jax import runs
+from lconv_jax import errors, runs
 from lconv_jax.train import optim
 
 # The numbers of `optim.Hyper` by the names of their fields, by the name of the
@@ -29,41 +30,52 @@ class Part(NamedTuple):
   """Runs that train side by side."""
 
   folders: Sequence[runs.Folder]
-  group: Group | None = None  # with idle lanes; None: the runs themselves
+  # All lanes, also idle ones. They are chosen before any folder is opened: a
+  # run that cannot begin, as on a full disk, leaves the others in their lanes.
+  group: Group
   fresh: bool = False  # whether they begin, whatever checkpoints there are
+
+  @classmethod
+  def of(cls, folders: Sequence[runs.Folder], fresh: bool = False) -> 'Part':
+    """Returns the part in which runs train among themselves."""
+    group = {folder.path.name: _fields(folder) for folder in folders}
+    return cls(folders, group, fresh)
 
   @property
   def lanes(self) -> list[runs.Folder | None]:
     """The folder of each lane, None for an idle one."""
-    if not self.group:
-      return list(self.folders)
     by_name = {folder.path.name: folder for folder in self.folders}
     return [by_name.get(name) for name in self.group]
 
   @property
   def hypers(self) -> list[optim.Hyper]:
     """The hyperparameters of each lane."""
-    if not self.group:
-      return [optim.Hyper.from_config(f.config) for f in self.folders]
     return [_hyper(fields) for fields in self.group.values()]
 
+  @property
+  def company(self) -> Group:
+    """The group as checkpoints name it: that of a single run is empty."""
+    return self.group if self.lanes[1:] else {}
+
   def alive(self) -> 'Part':
-    """Returns the part without the runs that have failed."""
+    """Returns the part with idle lanes in place of runs that have failed."""
     return self._replace(folders=[f for f in self.folders if not f.error])
 
   def halves(self) -> list['Part']:
-    """Returns smaller parts, in which the runs train among themselves."""
-    half = -(-len(self.folders) // 2)
-    return [Part(f, fresh=self.fresh) for f in split(self.folders, half)]
+    """Returns smaller parts, each with half of the lanes."""
+    names = list(self.group)
+    half = -(-len(names) // 2)
+    found = []
+    for lanes in (names[:half], names[half:]):
+      if members := [f for f in self.folders if f.path.name in lanes]:
+        group = {name: self.group[name] for name in lanes}
+        found.append(Part(members, group, self.fresh))
+    return found
 
   def note(self) -> None:
     """Notes the group in the folders, for their checkpoints."""
-    group = self.group
-    if not group and self.folders[1:]:
-      names = [folder.path.name for folder in self.folders]
-      group = dict(zip(names, map(_fields, self.hypers), strict=True))
     for folder in self.folders:
-      folder.group = dict(group or {})
+      folder.group = dict(self.company)
 
 
 def program_of(config: ml_collections.ConfigDict) -> str:
@@ -115,31 +127,37 @@ def parts(
     group = members[0][1].get('group')
     first = [folder for folder, about in members if about.get('first')]
     # A power cut in the first round of saving: some runs were not saved.
-    lost = [f for f in fresh if first and group and f.path.name in group]
+    lost = [f for f in fresh if first and _names(group, f)]
     if lost:
       fresh = [f for f in fresh if f not in lost]
       yield from _limited(Part([*first, *lost], group, fresh=True), at_once)
     later = [f for f, _ in members if not (lost and f in first)]
     steps = {f.path.name: runs.checkpoint.steps(f.path) for f in later}
-    for part in apart(Part(later, group), steps):
+    for same in apart(later, steps):
+      part = Part(same, group) if group else Part.of(same)
       yield from _limited(part, at_once)
+  for group in _groups(folders) if fresh else ():
+    # Others began without these runs, as on a full disk, and left them a lane.
+    late = [f for f in fresh if _names(group, f)]
+    if late:
+      fresh = [f for f in fresh if f not in late]
+      yield from _limited(Part(late, group, fresh=True), at_once)
   for members in split(folders, at_once):
     if members := [f for f in members if f in fresh]:
-      yield Part(members)
+      yield Part.of(members)
 
 
-def apart(part: Part, steps: Mapping[str, Collection[int]]) -> list[Part]:
-  """Divides a part so that the runs of each have a checkpoint in common.
+def apart(
+  folders: Sequence[runs.Folder], steps: Mapping[str, Collection[int]]
+) -> list[list[runs.Folder]]:
+  """Divides runs so that those of each part have a checkpoint in common.
 
   Args:
-    part: the part.
+    folders: the runs.
     steps: the steps of each run's checkpoints, by the name of its folder.
   """
-  by_name = {folder.path.name: folder for folder in part.folders}
-  return [
-    part._replace(folders=[by_name[name] for name in names])
-    for names in in_common(steps)
-  ]
+  by_name = {folder.path.name: folder for folder in folders}
+  return [[by_name[name] for name in names] for names in in_common(steps)]
 
 
 def in_common(steps: Mapping[str, Collection[int]]) -> list[list[str]]:
@@ -169,15 +187,30 @@ def _gains_nothing(config: ml_collections.ConfigDict) -> bool:
   return config.model.name == 'resnet18' and jax.default_backend() == 'cpu'
 
 
+def _groups(folders: Sequence[runs.Folder]) -> Iterator[Group]:
+  """Yields the groups that checkpoints of runs name, also of finished ones."""
+  for folder in folders:
+    with contextlib.suppress(errors.UsageError):  # others may name the same
+      group = runs.checkpoint.about(folder.path).get('group')
+      if _names(group, folder):
+        yield group
+
+
+def _names(group: Group | None, folder: runs.Folder) -> bool:
+  """Returns whether a run, with the config that it has now, has a lane."""
+  return bool(group) and group.get(folder.path.name) == _fields(folder)
+
+
 def _limited(part: Part, at_once: int) -> Iterator[Part]:
-  if len(part.group or part.folders) <= at_once:
+  if len(part.group) <= at_once:
     yield part
     return
   for folders in split(part.folders, at_once):
-    yield Part(folders, fresh=part.fresh)
+    yield Part.of(folders, fresh=part.fresh)
 
 
-def _fields(hyper: optim.Hyper) -> dict[str, int | float]:
+def _fields(folder: runs.Folder) -> dict[str, int | float]:
+  hyper = optim.Hyper.from_config(folder.config)
   return dict(zip(optim.FIELDS, (x.item() for x in hyper), strict=True))
 
 

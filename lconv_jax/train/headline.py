@@ -40,9 +40,9 @@ def of(part: groups.Part, trainer: Trainer, folder: pathlib.Path) -> str:
 
 def _in_other_company(part: groups.Part) -> str:
   """Returns a sentence if runs trained side by side with others before."""
-  now = [] if not part.lanes[1:] else [f.path.name for f in part.folders]
+  now = list(part.company)
   for folder in part.folders:
-    if not part.group and folder.group is not None:
+    if folder.group is not None:
       before = list(folder.group)
       if before != now:
         return (

@@ -60,7 +60,7 @@ def train_and_evaluate(
       '--workdir to train again.'
     )
   else:
-    _train_in_turn([groups.Part([folder])], folder.path)
+    _train_in_turn([groups.Part.of([folder])], folder.path)
     if folder.error:
       raise folder.error
     result = folder.done()
@@ -176,7 +176,7 @@ def _evaluate(folder: runs.Folder) -> dict[str, Any]:
   with folder.open():
     built, found = _prepare(folder.config)
     folder.check_inputs(found)
-    _, saved, _ = _restore(groups.Part([folder]), built.shapes)
+    _, saved, _ = _restore(groups.Part.of([folder]), built.shapes)
     if folder.error:
       raise folder.error
     trainer = Trainer(built, list(saved.values()))
@@ -271,8 +271,9 @@ def _restore(
   """Restores runs at the newest step of which all have a checkpoint.
 
   Returns:
-    The part without folders where this fails; the checkpoints, none if the runs
-    begin; and the parts that take its place if it has no step in common.
+    The part, in which runs where this fails are idle lanes; the checkpoints,
+    none if the runs begin; and the parts that take its place if it has no step
+    in common.
   """
   while True:
     steps, saved = {}, {}
@@ -284,7 +285,8 @@ def _restore(
       return part, {}, []
     common = set.intersection(*steps.values())
     if not common:
-      return part, {}, groups.apart(part, steps)
+      same = groups.apart(part.folders, steps)
+      return part, {}, [part._replace(folders=folders) for folders in same]
     for folder in part.folders:
       with folder.failing_alone():
         saved[folder] = folder.restore(shapes, max(common))

@@ -235,6 +235,88 @@ def test_points_that_were_not_yet_saved_begin_with_those_that_were(
     small.assert_same_run(whole / name, tmp_path / name)
 
 
+def test_points_that_cannot_begin_leave_the_others_in_their_lanes(
+  whole, tmp_path, monkeypatch, capsys
+):
+  """As on a full disk, or beside another process."""
+  original = runs.Folder.check_inputs
+
+  def check_inputs(self, found):
+    if self.path.name == 'dropout':
+      raise errors.UsageError('not now')
+    original(self, found)
+
+  (tmp_path / 'plain').touch()  # where a folder should be
+  with monkeypatch.context() as m:
+    m.setattr(runs.Folder, 'check_inputs', check_inputs)
+    failed = train.train_all(points(), tmp_path)
+  assert failed.keys() == {'plain', 'dropout'}
+  assert 'cannot be written' in str(failed['plain'])
+  assert '4 runs side by side (2 of these idle)' in capsys.readouterr().out
+  # The others are finished; these begin in the lanes that were idle.
+  (tmp_path / 'plain').unlink()
+  assert train.train_all(points(), tmp_path) == {}
+  out = capsys.readouterr().out
+  assert '4 runs side by side (2 of these idle)' in out
+  assert f'{tmp_path}: a new run' in out
+  for name in points():
+    small.assert_same_run(whole / name, tmp_path / name)
+
+
+def folders_in(root, *names, **fields):
+  configs = points(*names, **fields)
+  return [runs.Folder(root / name, config) for name, config in configs.items()]
+
+
+def lanes_of(parts):
+  """The lanes of parts, idle ones in brackets."""
+  return [
+    ' '.join(
+      name if lane else f'({name})'
+      for name, lane in zip(part.group, part.lanes, strict=True)
+    )
+    for part in parts
+  ]
+
+
+def divided(folders, at_once=4):
+  unfinished = [folder for folder in folders if not runs.done(folder.path)]
+  return lanes_of(groups.parts(folders, unfinished, at_once))
+
+
+def test_a_point_begins_where_the_checkpoints_of_others_have_its_lane(
+  whole, tmp_path
+):
+  root = shutil.copytree(whole, tmp_path / 'root')
+  shutil.rmtree(root / 'sparse')
+  folders = folders_in(root)
+  assert divided(folders) == ['(plain) sparse (dropout) (seed)']
+  # With others that are finished, or go on.
+  (root / 'seed' / 'done.json').unlink()
+  assert divided(folders) == [
+    '(plain) (sparse) (dropout) seed',
+    '(plain) sparse (dropout) (seed)',
+  ]
+  # What the group had is another run, or too large.
+  assert divided(folders, at_once=2) == ['seed', 'sparse']
+  other = folders_in(root, 'sparse', **{'optim.lr': 0.5})
+  folders[1] = other[0]
+  assert divided(folders) == ['(plain) (sparse) (dropout) seed', 'sparse']
+  # Whom nobody names begins with those that begin.
+  new = runs.Folder(root / 'new', small_config(**{'optim.lr': 0.4}))
+  assert divided([*folders, new], 5)[1:] == ['sparse new']
+
+
+def test_a_part_is_halved_with_its_idle_lanes(tmp_path):
+  part = groups.Part.of(folders_in(tmp_path))
+  part.folders[1].error = errors.UsageError('the disk is full')
+  halves = part.alive().halves()
+  assert lanes_of(halves) == ['plain (sparse)', 'dropout seed']
+  assert [half.company for half in halves] == [half.group for half in halves]
+  quarters = halves[0].halves()
+  assert lanes_of(quarters) == ['plain'] and quarters[0].company == {}
+
+
 def test_runs_are_divided_by_the_steps_that_they_have_in_common():
   steps = {'a': [10, 20], 'b': [20, 30], 'c': [], 'd': [10], 'e': [30, 40]}
   assert groups.in_common(steps) == [['b', 'e'], ['a', 'd'], ['c']]
@@ -309,7 +391,7 @@ def test_a_point_that_turns_nan_stops_alone(whole, tmp_path, capsys):
   for name in ('plain', 'sparse', 'seed'):
     assert not (tmp_path / name / runs.ERROR).exists()
     small.assert_same_run(whole / name, tmp_path / name)
-  # Again: it is tried again, alone, and nothing else is.
+  # Again: it is tried again in its lane, and nothing else is.
   assert train.train_all(configs, tmp_path).keys() == {'dropout'}
   assert '3 finished; 1 to train' in capsys.readouterr().out
 
@@ -328,7 +410,8 @@ def test_groups_and_points_fail_by_themselves(tmp_path):
   assert 'optim.lr=-1' in (tmp_path / 'negative' / runs.ERROR).read_text()
   assert 'Another process is training' in str(failed['held'])
   assert not (tmp_path / 'held' / runs.ERROR).exists()
-  assert 'side_by_side' not in runs.done(tmp_path / 'good')['environment']
+  # The one that is held might have trained here.
+  assert runs.done(tmp_path / 'good')['environment']['side_by_side'] == 2
   config = json.loads((tmp_path / 'good' / 'config.json').read_text())
   assert config['optim']['l1_conv'] == 2e-3
 
