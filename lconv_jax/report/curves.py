@@ -11,6 +11,7 @@ Runs = Sequence[tuple[str, axis.Metrics]]
 
 _KEY = 'nonzero/'
 _NAMED = 4  # layers in a legend, besides the last one
+_INSIDE = 4  # runs whose legend has room in the panel
 
 
 @style.look()
@@ -20,7 +21,8 @@ def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   Args:
     runs: all have their accuracies in the first panel; runs that have set
       weights to zero have a panel each.
-    augmented: whether training accuracies are on augmented images.
+    augmented: whether training accuracies are on augmented images; with more
+      runs than colours, they are left out.
   """
   sparse = [run for run in runs if _has_zeros(run[1])]
   columns = min(len(sparse) + 1, 3)
@@ -32,6 +34,13 @@ def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
     fig.add_subplot(lines, columns, i + 1) for i in range(len(sparse) + 1)
   )
   _accuracy(first, runs, augmented)
+  handles, names = first.get_legend_handles_labels()
+  if len(runs) <= _INSIDE:
+    first.legend()
+  else:
+    fig.legend(
+      handles, names, loc='outside upper left', ncols=max(1, columns - 1)
+    )
   nonzero(fig, rest, sparse, title_width=34)
   breaks = rest[0].get_title(loc='left').count('\n') if rest else 0
   first.set_title('Accuracy' + '\n' * breaks)  # level with its neighbours
@@ -80,18 +89,21 @@ def _has_zeros(metrics: axis.Metrics) -> bool:
 
 
 def _accuracy(ax: axes.Axes, runs: Runs, augmented: bool) -> None:
+  many = len(runs) > len(style.COLORS)
   for i, (label, metrics) in enumerate(runs):
     look = {'color': style.COLORS[i % len(style.COLORS)]}
-    axis.share(ax, metrics, 'test/accuracy', label=label, **look)
-    axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
-  ax.set(ylabel='accuracy (%)')
+    dashes = style.distinct(i)['linestyle'] if many else '-'
+    axis.share(ax, metrics, 'test/accuracy', label=label, ls=dashes, **look)
+    if not many:
+      axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
+  ax.set(ylabel='test accuracy (%)' if many else 'accuracy (%)')
   axis.epochs(ax, [line for _, metrics in runs for line in metrics])
-  ax.plot([], [], '-', color='0.4', label='test')
-  kind = 'train (augmented images)' if augmented else 'train'
-  ax.plot([], [], '--', color='0.4', lw=0.9, label=kind)
+  if not many:
+    ax.plot([], [], '-', color='0.4', label='test')
+    kind = 'train (augmented images)' if augmented else 'train'
+    ax.plot([], [], '--', color='0.4', lw=0.9, label=kind)
   if any([_mark_best(ax, i, metrics) for i, (_, metrics) in enumerate(runs)]):
     ax.plot([], [], 'o', color='0.4', label='best in validation')
-  ax.legend()
 
 
 def _mark_best(ax: axes.Axes, i: int, metrics: axis.Metrics) -> bool:

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from lconv_jax import errors, runs
-from lconv_jax.report import table
+from lconv_jax.report import style, table
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; }
@@ -20,7 +20,7 @@ th button { font: inherit; border: 0; background: none; cursor: pointer; }
 tr:nth-child(even) td { background: #f6f6f6; }
 td a { color: inherit; text-decoration: none; }
 td a:hover { text-decoration: underline; }
-img { max-width: 100%; }
+figure { margin: 1rem 0; overflow-x: auto; }
 pre { overflow-x: auto; background: #f6f6f6; padding: .7rem; }
 section:target { outline: 2px solid #0072b2; outline-offset: .5rem; }
 """
@@ -96,10 +96,14 @@ def _cell(cell: table.Cell, link: str) -> str:
 
 
 def _figure(path: pathlib.Path) -> str:
-  image = base64.b64encode(path.read_bytes()).decode()
+  png = path.read_bytes()
+  image = base64.b64encode(png).decode()
+  # Its size in print, so that letters are as large however many runs there are.
+  width = int.from_bytes(png[16:20]) * 96 // style.DPI
   caption = _text(path.with_suffix('.txt').read_text(encoding='utf-8'))
   return (
-    f'<figure><img alt="{path.stem}" src="data:image/png;base64,{image}">\n'
+    f'<figure><img width={width} alt="{path.stem}" '
+    f'src="data:image/png;base64,{image}">\n'
     f'<details><summary>{path.stem}</summary><pre>{caption}</pre></details>'
     '</figure>\n'
   )

@@ -80,3 +80,13 @@ def test_panels_of_other_layers_have_their_own_legend():
   assert not fig.legends
   own = [labels(ax.get_legend()) for ax in fig.axes[1:]]
   assert own == [['fc1'], ['conv1']]
+
+
+def test_many_runs_are_told_apart_beside_the_panels():
+  runs = [(f'run {i}', METRICS) for i in range(9)]
+  fig = report.draw_curves(runs)
+  accuracy = fig.axes[0]
+  assert accuracy.get_legend() is None
+  assert labels(fig.legends[0]) == [name for name, _ in runs]
+  looks = {(x.get_color(), str(x.get_linestyle())) for x in accuracy.lines}
+  assert len(looks) == len(accuracy.lines) == 9  # and no training accuracy
