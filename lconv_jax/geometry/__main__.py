@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   parser.add_argument('runs', nargs='+', metavar='RUN', help='a run folder')
   parser.add_argument('--out', help="figures' folder; default: the first run")
-  parser.add_argument('--csv', help='write the table')
+  parser.add_argument('--csv', help='write the table with all columns')
   parser.add_argument(
     '--surface', choices=_SURFACES, default='auto',
     help='auto: the one on which similarity falls with distance',
@@ -89,7 +89,10 @@ def _report(args: argparse.Namespace) -> None:
   print(report.aligned([names, *cells]), _NOTE, sep='\n')
   if args.csv:
     pathlib.Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
-    report.write_csv(rows, args.csv, digits=2)
+    about = [report.row(run) for run in shown]
+    about += [dict.fromkeys(about[0])] * len(compared)
+    whole = [{**row, **own} for row, own in zip(rows, about, strict=True)]
+    report.write_csv(whole, args.csv, digits=2)
     print(f'wrote {args.csv}')
   out = pathlib.Path(args.out or args.runs[0])
   for name, fig, about in (

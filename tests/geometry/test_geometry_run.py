@@ -1,5 +1,7 @@
 """The command line python -m lconv_jax.geometry."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,11 @@ def test_a_scrambled_run_gets_a_table_pictures_and_a_layout(
     for name in ('geometry', 'images')
     for end in ('png', 'pdf', 'txt')
   }
+  with (out / 'a.csv').open(encoding='utf-8') as f:
+    first, second, null, *_ = csv.DictReader(f)
+  assert (first['epochs'], second['epochs']) == ('4', '5')
+  assert first['method'] and not null['method']  # which is no run's
+  assert float(first['own cell (%)']) > 90
   # On its grid, up to a turn or mirror, the images are as they were.
   c = base.base().data
   c.update({'permute': SEED, 'validation': 10})
