@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -31,33 +32,43 @@ def command(workdir, *args):
 
 
 def start(workdir, *args, each=((), ())):
-  """Starts two processes of one run."""
+  """Starts two processes of one run, each with a file for what it says.
+
+  A pipe would fill up while nobody reads: jax 0.10.0 writes 63 kB about the
+  programs that it finds compiled.
+  """
   with socket.socket() as s:
     s.bind(('localhost', 0))
     port = s.getsockname()[1]
-  return [
+  outputs = [tempfile.TemporaryFile('w+') for _ in range(2)]
+  processes = [
     subprocess.Popen(
       command(
         workdir, *args, *each[i], '--distributed', '--num_processes=2',
         f'--coordinator_address=localhost:{port}', f'--process_id={i}',
       ),
-      cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+      cwd=ROOT, stdout=outputs[i], stderr=subprocess.STDOUT,
     )
     for i in range(2)
   ]  # fmt: skip
+  return processes, outputs
 
 
-def finish(processes, seconds=240):
+def finish(processes, outputs, seconds=240):
   """Returns exit statuses and outputs of all."""
   end = time.monotonic() + seconds
   try:
-    outputs = [
-      p.communicate(timeout=end - time.monotonic())[0] for p in processes
-    ]
+    for p in processes:
+      p.wait(end - time.monotonic())
   finally:
     for p in processes:
       p.kill()
-  return [p.returncode for p in processes], outputs
+  said = []
+  for output in outputs:
+    with output:
+      output.seek(0)
+      said.append(output.read())
+  return [p.returncode for p in processes], said
 
 
 def on_one_process(workdir, *args):
@@ -94,7 +105,7 @@ def uninterrupted(tmp_path_factory):
 
 def test_two_processes_are_one_with_two_devices(tmp_path, uninterrupted):
   folder = tmp_path / 'run'
-  status, outputs = finish(start(folder, '--config.train.epochs=5'))
+  status, outputs = finish(*start(folder, '--config.train.epochs=5'))
   assert status == [0, 0], outputs
   assert '2 × cpu, 2 processes' in outputs[0] and 'Done:' in outputs[0]
   assert 'epoch' not in outputs[1] and 'Done' not in outputs[1]
@@ -105,7 +116,7 @@ def test_two_processes_are_one_with_two_devices(tmp_path, uninterrupted):
   assert done['environment']['devices'] == 2
 
   # The same command again: both say, or keep quiet, that it is finished.
-  status, outputs = finish(start(folder, '--config.train.epochs=5'))
+  status, outputs = finish(*start(folder, '--config.train.epochs=5'))
   assert status == [0, 0] and 'is finished' in outputs[0]
 
 
@@ -114,15 +125,15 @@ def test_a_death_ends_the_run_and_another_count_continues_it(
   victim, tmp_path, uninterrupted
 ):
   folder = tmp_path / 'run'
-  processes = start(folder, '--config.train.epochs=5')
+  processes, files = start(folder, '--config.train.epochs=5')
   first = folder / checkpoint.FOLDER / '8'
   end = time.monotonic() + 180
   while not first.exists():
-    assert time.monotonic() < end, finish(processes)
+    assert time.monotonic() < end, finish(processes, files)
     time.sleep(0.02)
   processes[victim].send_signal(signal.SIGKILL)
   killed = time.monotonic()
-  status, outputs = finish(processes)
+  status, outputs = finish(processes, files)
   assert time.monotonic() - killed < 120
   assert status[victim] == -signal.SIGKILL
   assert status[1 - victim] not in (0, -signal.SIGKILL)
@@ -140,15 +151,15 @@ def test_a_death_ends_the_run_and_another_count_continues_it(
 
 def test_sigterm_to_one_stops_both_and_two_continue(tmp_path, uninterrupted):
   folder = tmp_path / 'run'
-  processes = start(folder, '--config.train.epochs=5')
+  processes, files = start(folder, '--config.train.epochs=5')
   while not (folder / checkpoint.FOLDER / '8').exists():
-    assert processes[0].poll() is None, finish(processes)
+    assert processes[0].poll() is None, finish(processes, files)
     time.sleep(0.02)
   processes[1].send_signal(signal.SIGTERM)
-  status, outputs = finish(processes)
+  status, outputs = finish(processes, files)
   assert status == [128 + signal.SIGTERM] * 2, outputs
   assert all('the same command continues' in text for text in outputs)
-  status, outputs = finish(start(folder, '--config.train.epochs=5'))
+  status, outputs = finish(*start(folder, '--config.train.epochs=5'))
   assert status == [0, 0] and 'continues after step' in outputs[0]
   assert_same_run(folder, uninterrupted)
 
@@ -164,7 +175,7 @@ def test_sigterm_to_one_stops_both_and_two_continue(tmp_path, uninterrupted):
   ],
 )  # fmt: skip
 def test_what_stops_one_stops_both(each, said, tmp_path):
-  status, outputs = finish(start(tmp_path / 'run', each=each))
+  status, outputs = finish(*start(tmp_path / 'run', each=each))
   assert status == [1, 1]
   for text, want in zip(outputs, said, strict=True):
     assert want in text
