@@ -25,6 +25,8 @@ _PASSING = (
   'DEADLINE_EXCEEDED',
   'Too many open files',
   'Cannot allocate memory',
+  "can't start new thread",
+  'Resource temporarily unavailable',
   'Input/output error',
 )
 

@@ -179,6 +179,7 @@ def test_what_is_good_and_later_is_made_again(tmp_path):
     MemoryError(),
     ValueError('PERMISSION_DENIED: Error opening "zarr" driver'),
     RuntimeError('RESOURCE_EXHAUSTED: Out of memory'),
+    RuntimeError("can't start new thread"),
     'unreadable',
   ],
 )
