@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
       + [word for word in overrides if not word.startswith(beta)]
       + ['--dry_run'] * args.dry_run
     )
-  except SystemExit as e:  # a λ that is too large may end its run
-    if ' points failed' not in str(e.code) or not _tried(args.root):
+  except local.PointsFailed as e:  # a λ that is too large may end its run
+    if not _tried(args.root):
       raise
     print(f'{e.code}\nThe finished points are compared.')
   if args.dry_run:

@@ -36,6 +36,10 @@ _SAME = 1.0  # SLURM sends SIGTERM twice within milliseconds
 _SHOW = 2.0  # seconds between two looks at the run folders
 
 
+class PointsFailed(SystemExit):
+  """The end of a launcher some of whose points have failed."""
+
+
 class Launcher:
   """Processes that train points, and their display."""
 
@@ -176,7 +180,7 @@ def train_apart(launcher: Launcher, gpus: Sequence[str | None]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Trains the points; exits with 1 if some have failed."""
+  """Trains the points; raises PointsFailed, an exit with 1, if some fail."""
   parser = options.parser('launch.local', __doc__)
   parser.add_argument(
     '--jobs',
@@ -228,7 +232,7 @@ def _conclude(launcher: Launcher) -> None:
   for line in together.why(launcher.failed):
     print(f'failed: {line}', file=sys.stderr)
   if launcher.failed:
-    sys.exit(
+    raise PointsFailed(
       f'error: {len(launcher.failed)} of {total} points failed, {finished} are '
       f'finished; see {launcher.root}/logs. The same command tries again.'
     )

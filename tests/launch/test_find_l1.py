@@ -1,6 +1,6 @@
 import pytest
 
-from launch import find_l1, roots
+from launch import find_l1, local, roots
 from launch.find_l1 import Tried, choose
 from lconv_jax import runs
 
@@ -97,7 +97,7 @@ def test_runs_that_ended_are_compared_though_another_one_failed(
   rows = [Tried(1.0, 50.0, {}), Tried(2.0, 51.0, {})]
 
   def fail(words):
-    raise SystemExit('1 of 3 points failed.')
+    raise local.PointsFailed('1 of 3 points failed.')
 
   monkeypatch.setattr(find_l1.local, 'main', fail)
   monkeypatch.setattr(find_l1, '_tried', lambda root: rows)
@@ -108,7 +108,7 @@ def test_runs_that_ended_are_compared_though_another_one_failed(
   assert 'The finished points are compared.' in said
   assert f'--config.optim.l1_conv={2e-5:g}' in said
   rows.clear()
-  with pytest.raises(SystemExit, match='1 of 3 points failed'):
+  with pytest.raises(local.PointsFailed, match='1 of 3 points failed'):
     find_l1.main(words)
 
 
