@@ -73,9 +73,12 @@ class Part(NamedTuple):
 
 def parts() -> dict[str, Part]:
   """Returns all parts by name, in the order in which they are run."""
-  own = {'geometry': _geometry(), 'find_l1': _find_l1()}
+  own = {name: _geometry(name) for name in ('geometry', 'geometry_more')}
+  own |= {'geometry_conv': _geometry_conv(), 'find_l1': _find_l1()}
   own |= {f'signals_{name}': _signals(name) for name in _SIGNALS}
-  own['signals_geometry'] = _signals_geometry()
+  own |= {
+    f'signals_geometry_{name}': _signals_geometry(name) for name in _SIGNALS
+  }
   names = (
     path.stem for path in sorted((tables.ROOT / 'results').glob('*.csv'))
   )
@@ -169,23 +172,33 @@ def _runs(name: str) -> Part:
   return Part(csv, hours, commands, gpu=_on_a_gpu(name))
 
 
-def _geometry() -> Part:
-  """Returns the part whose tables are joined by hand into results/."""
-  root = f'{_ROOT}/geometry'
-  commands = []
-  for name in ('geometry', 'geometry_conv'):
-    for command in filter(
-      None, (r['command'] for r in tables.rows_of_csv(name))
-    ):
-      commands.append(command.replace('=runs/', f'={root}/'))
-      if name == 'geometry':
-        run = commands[-1].rpartition('--workdir=')[2]
-        commands.append(f'python -m lconv_jax.geometry {run} --csv={run}.csv')
-  csv = f'{root}/conv.csv'
-  commands.append(
-    f'python -m lconv_jax.report {root}/conv* {root}/aug* --csv={csv}'
-  )
-  return Part(f'{root}/*.csv', 0.65, commands)
+def _geometry(name: str) -> Part:
+  """Returns the part that lays pixels out by the weights of dense nets."""
+  rows = [row for row in tables.rows_of_csv(name) if row['command']]
+  train = [_below('geometry', row) for row in rows]
+  folders = ' '.join(command.rpartition('=')[2] for command in train)
+  csv = f'results/{name}.csv'
+  lay_out = f'python -m lconv_jax.geometry {folders} --csv={csv}'
+  if name == 'geometry_more':  # the images' covariance is known by then
+    lay_out += ' --images --surface=plane'
+  seconds = sum(row['seconds'] for row in rows)
+  return Part(csv, seconds / 3600, [*train, lay_out])
+
+
+def _geometry_conv() -> Part:
+  """Returns the part that comes after `geometry`, with its layouts."""
+  name = 'geometry_conv'
+  rows = tables.rows_of_csv(name)
+  train = [_below('geometry', row) for row in rows]
+  folders = ' '.join(command.rpartition('=')[2] for command in train)
+  seconds = sum(row['seconds'] for row in rows)
+  commands = [*train, _report(folders, name)]
+  return Part(f'results/{name}.csv', seconds / 3600, commands)
+
+
+def _below(name: str, row: report.Row) -> str:
+  """Returns a run's command with all run folders in runs/evidence/NAME."""
+  return re.sub(r'=runs/[^/\s]+/', f'={_ROOT}/{name}/', row['command'])
 
 
 def _signals(name: str) -> Part:
@@ -206,11 +219,13 @@ def _signals(name: str) -> Part:
   )
 
 
-def _signals_geometry() -> Part:
-  """Returns the part that comes after `signals_nlgp`."""
-  csv, shown = 'results/signals_geometry.csv', '*s_fc*permute=1*'
-  run = f'python -m lconv_jax.geometry {_ROOT}/signals_nlgp/{shown}'
-  return Part(csv, 0.05, [f'{run} --csv={csv}'])
+def _signals_geometry(name: str) -> Part:
+  """Returns the part that comes after `_signals`."""
+  csv, shown = f'results/signals_geometry_{name}.csv', '*s_fc*permute=1*'
+  run = f'python -m lconv_jax.geometry {_ROOT}/signals_{name}/{shown}'
+  # MNIST-1D and genes have two ends; NLGP is periodic, which is found out.
+  surface = '' if name == 'nlgp' else ' --surface=plane'
+  return Part(csv, 0.05, [f'{run}{surface} --csv={csv}'])
 
 
 def _find_l1() -> Part:

@@ -27,7 +27,9 @@ def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   sparse = [run for run in runs if _has_zeros(run[1])]
   columns = min(len(sparse) + 1, 3)
   lines = -(-(len(sparse) + 1) // columns)
-  size = style.COLUMN * columns, 2.9 * lines
+  wide = max(1, columns - 1)  # columns of a legend above the panels
+  above = len(runs) // wide + 1 if len(runs) > _INSIDE else 0  # its lines
+  size = style.COLUMN * columns, 2.9 * lines + 0.15 * above
   fig = figure.Figure(size, layout='constrained')
   fig.get_layout_engine().set(wspace=0.06, hspace=0.06)
   first, *rest = (
@@ -35,12 +37,10 @@ def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   )
   _accuracy(first, runs, augmented)
   handles, names = first.get_legend_handles_labels()
-  if len(runs) <= _INSIDE:
-    first.legend()
+  if above:
+    fig.legend(handles, names, loc='outside upper left', ncols=wide)
   else:
-    fig.legend(
-      handles, names, loc='outside upper left', ncols=max(1, columns - 1)
-    )
+    first.legend()
   nonzero(fig, rest, sparse, title_width=34)
   breaks = rest[0].get_title(loc='left').count('\n') if rest else 0
   first.set_title('Accuracy' + '\n' * breaks)  # level with its neighbours

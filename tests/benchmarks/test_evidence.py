@@ -20,8 +20,7 @@ def test_every_result_has_a_part(parts):
   names = {
     str(f.relative_to(folder)) for f in files if '_jax_0_12' not in f.name
   }
-  by_hand = {'results/geometry.csv', 'results/geometry_conv.csv'}
-  assert names - by_hand <= {p.writes for p in parts.values()}
+  assert names <= {p.writes for p in parts.values()}
   assert {f'scaling:{name}' for name in scaling.PARTS} <= parts.keys()
 
 
@@ -42,16 +41,18 @@ def test_runs_are_trained_again_as_they_were(parts):
   assert parts['connectivity'].hours == pytest.approx(seconds / 3600)
 
 
-def test_convolutional_nets_get_the_layout_that_was_found_before(parts):
-  commands = parts['geometry'].commands
-  found = 0
-  for at, command in enumerate(commands):
-    if layout := re.search(r'data.layout=(\S+)/geometry.npz', command):
-      assert layout[1].startswith('runs/evidence/geometry/')
-      before = '\n'.join(commands[:at])
-      assert f'python -m lconv_jax.geometry {layout[1]} ' in before
-      found += 1
-  assert found
+def test_convolutional_nets_get_the_layouts_of_the_part_before(parts):
+  names = list(parts)
+  assert names.index('geometry') < names.index('geometry_conv')
+  *_, lay_out = parts['geometry'].commands
+  laid_out = lay_out.split(' --csv')[0].split()[3:]
+  *train, report = parts['geometry_conv'].commands
+  layouts = [re.search(r'data.layout=(\S+)/geometry.npz', c) for c in train]
+  found = [layout[1] for layout in layouts if layout]
+  assert found and set(found) <= set(laid_out)
+  folders = [command.rpartition('--workdir=')[2] for command in train]
+  assert folders == report.split(' --csv')[0].split()[3:]
+  assert all(f.startswith('runs/evidence/geometry/') for f in folders)
 
 
 def test_the_plan_comes_first_and_nothing_runs_unasked(monkeypatch, capsys):

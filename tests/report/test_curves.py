@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 
 from lconv_jax import report
@@ -82,7 +84,10 @@ def test_panels_of_other_layers_have_their_own_legend():
   assert own == [['fc1'], ['conv1']]
 
 
-def test_many_runs_are_told_apart_beside_the_panels():
+def test_many_runs_are_told_apart_beside_the_panels(tmp_path):
+  many = [(f'run {i}', METRICS[:1]) for i in range(30)]
+  with warnings.catch_warnings(action='error'):  # there is room for all
+    report.save(report.draw_curves(many), tmp_path / 'c.png')
   runs = [(f'run {i}', METRICS) for i in range(9)]
   fig = report.draw_curves(runs)
   accuracy = fig.axes[0]
