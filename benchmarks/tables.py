@@ -435,11 +435,13 @@ def scaling() -> str:
       'first layer (%)', 'local (%)',
     ]
   ]  # fmt: skip
-  for epochs, alpha in itertools.product(grid.EPOCHS, grid.ALPHAS):
+  sizes = [*itertools.product(grid.EPOCHS, grid.ALPHAS), (400, 150)]
+  rows = [*rows_of_csv('scaling'), *rows_of_csv('full_size')]
+  for epochs, alpha in sizes:
     sgd, lasso = (
       _winner(
         row
-        for row in rows_of_csv('scaling')
+        for row in rows
         if (row['epochs'], row['α']) == (epochs, alpha)
         and row['method'].startswith(f'S-FC {method}')
       )

@@ -59,7 +59,7 @@ def test_the_plan_comes_first_and_nothing_runs_unasked(monkeypatch, capsys):
   monkeypatch.setattr(evidence, '_run', lambda command: pytest.fail(command))
   assert evidence.main([]) == 0
   said = capsys.readouterr().out
-  assert 'connectivity           results/connectivity.csv' in said
+  assert re.search(r'^connectivity +results/connectivity.csv', said, re.M)
   assert evidence.main(['chaos', '--dry_run']) == 0
   assert '$ python -m benchmarks.chaos' in capsys.readouterr().out
   assert evidence.main(['lop']) == 2

@@ -67,9 +67,12 @@ def test_winners_are_chosen_by_validation_and_gaps_are_shown(monkeypatch):
     row('SGD', 99.0, 99.0, epochs='12 of 30, unfinished'),
     row('SGD', 50.0, 51.0, alpha=8),
   ]
-  monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
+  full = [row('SGD', 70.0, 71.0, epochs=400, alpha=150)]
+  found = {'scaling': rows, 'full_size': full}
+  monkeypatch.setattr(tables, 'rows_of_csv', found.get)
   lines = tables.scaling().splitlines()
-  assert len(lines) == 2 + 3 * 4
+  assert len(lines) == 2 + 3 * 4 + 1
+  assert lines[-1].startswith('| 400 | 150 | 71.0 | not run |')
   assert '| 30 | 4 | 54.5 ± 0.7 | 57.0 | +2.5 | 0.35 | 71 |' in lines
   gap = ' | '.join(['not run'] * 4)
   assert f'| 30 | 8 | 51.0 | {gap} |' in lines
@@ -96,24 +99,71 @@ def test_short_runs_stand_beside_the_long_one_in_the_order_of_l1(monkeypatch):
   assert last == '| x | 0.5 / 1e-5 | 98.5 / 97.5 / 91.5 | 50 / 50 / 50 |'
 
 
-def test_layouts_and_grids_are_averaged_over_seeds(monkeypatch):
+def test_grids_are_told_by_the_command_and_averaged_over_seeds(monkeypatch):
+  def row(augment, test, more=''):
+    return {
+      'method': 'D-CONV SGD', 'α': 4, 'augment': augment, 'test (%)': test,
+      'command': f'python main.py{more} --workdir=runs/x',
+    }  # fmt: skip
+
+  permuted = ' --config.data.permute=1'
   rows = [
-    {'grid': 'true', 'augment': 'none', 'seed': 0, 'test (%)': 61.0},
-    {'grid': 'true', 'augment': 'none', 'seed': 1, 'test (%)': 62.0},
-    {'grid': 'scrambled', 'augment': 'flip_crop', 'seed': 0, 'test (%)': 5.0},
-  ]
+    row('none', 61.0), row('none', 62.0), row('flip_crop', 5.0, permuted),
+    row('none', 50.0, f'{permuted} --config.data.layout=runs/a/geometry.npz'),
+  ]  # fmt: skip
   monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
-  *_, true, scrambled = tables.geometry_conv().splitlines()
-  assert true == '| true | 61.5 ± 0.7 | not run |'
-  assert scrambled == '| scrambled | not run | 5.0 |'
+  *_, true, scrambled, recovered = tables.geometry_conv().splitlines()
+  assert true == '| D-CONV, α = 4 | true | 61.5 ± 0.7 | not run |'
+  assert scrambled == '| D-CONV, α = 4 | scrambled | not run | 5.0 |'
+  assert recovered == '| D-CONV, α = 4 | recovered | 50.0 | not run |'
+
+
+def test_layouts_are_named_by_their_folders(monkeypatch):
+  def row(name, value, folder=None, **fields):
+    values = dict.fromkeys(tables._GEOMETRY, value)
+    command = folder and f'python main.py --workdir=runs/geometry/{folder}'
+    return {'similarity': name, 'command': command, **values, **fields}
+
+  null = {'test (%)': None, 'r.m.s. (px)': 13.0}
+  found = {
+    'geometry': [
+      row('a', 0.25, 'sgd_0'),
+      row('b', 0.35, 'sgd_1'),
+      row('the same weights, shuffled', 1.0, **null),
+      row('an untrained net', 2.0),
+    ],
+    'geometry_more': [
+      row('c', 3.0, 'lasso_10'),
+      row('d', 4.0, 'alpha_16'),
+      row('an untrained net', 5.0),
+    ],
+  }
+  monkeypatch.setattr(tables, 'rows_of_csv', found.get)
+  sgd, null, untrained, lasso = tables.geometry().splitlines()[2:]
+  assert '| 0.30 ± 0.07 |' in sgd and '| 0.3 ± 0.1 |' in sgd
+  assert null.startswith('| SGD, weights shuffled |  | 1.0 |')
+  assert '| 13.00 |' in null
+  assert '±' not in untrained
+  assert lasso.startswith('| β-LASSO, 10 epochs | 3.0')
+  (wide,) = tables.geometry_varied().splitlines()[2:]
+  assert wide.startswith('| α = 16 | 4.0')
+
+
+def test_orders_of_signals_are_grouped_by_data_and_source(monkeypatch):
   columns = (
-    'test (%)', 'conv1 non-zero (%)', 'near (%)', 'agreement (%)', '≤ 1 px (%)',
-    '≤ 1.5 px (%)', 'own cell (%)', 'r.m.s. (px)',
+    'near (%)', 'agreement (%)', 'r.m.s. (px)', 'own cell (%)',
+    'cell ≤ 1.5 px (%)',
   )  # fmt: skip
   rows = [
-    {'similarity': 'SGD', **dict.fromkeys(columns, value)}
-    for value in (0.25, 0.35)
-  ] + [{'similarity': 'null', **dict.fromkeys(columns), 'r.m.s. (px)': 13.0}]
-  *_, sgd, null = tables.geometry().splitlines()
-  assert '| 0.30 ± 0.07 |' in sgd and '| 0.3 ± 0.1 |' in sgd
-  assert '| 13.00 |' in null and '|  |  |' in null
+    {'method': f'S-FC SGD on scrambled pixels {i}', **dict.fromkeys(columns, i)}
+    for i in (1, 3)
+  ] + [
+    {
+      'method': None, 'similarity': 'covariance of 9 images, no net',
+      **dict.fromkeys(columns, 5.0),
+    }
+  ]  # fmt: skip
+  monkeypatch.setattr(tables, 'rows_of_csv', lambda name: rows)
+  first, second, *_ = tables.signals_geometry().splitlines()[2:]
+  assert first.startswith('| NLGP | S-FC SGD | 2 ± 1 | 2 ± 1 | 2.0 ± 1.4 |')
+  assert second.startswith('| NLGP | covariance of 9 signals, no net | 5 | 5 |')
