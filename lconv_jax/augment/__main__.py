@@ -70,6 +70,11 @@ def _show(args: argparse.Namespace) -> None:
   cutout = cutout if args.cutout < 0 else args.cutout
   whole = augment.Pipeline(augment.load_policy(name), 4, True, cutout)
   images = _images(args.data, args.dir, args.columns)
+  if images.shape[1] == 1 or images.shape[3] != 3:
+    raise errors.UsageError(
+      f'A policy is for RGB images, and those of {args.data} have shape '
+      f'{images.shape[1:]}; choose other data by --data or --dir.'
+    )
   rows, labels = sheet(whole, images, args.rows, args.seed)
   try:
     fig = report.draw_contact_sheet(rows, labels)

@@ -67,3 +67,13 @@ def test_a_sheet_shows_every_image_and_label():
     np.testing.assert_array_equal(ax.images[0].get_array(), want)
   tops = [ax.get_position().y1 for ax in axes]
   assert min(tops[:3]) > max(tops[3:])
+
+
+def test_signals_have_no_sheet(tmp_path, capsys):
+  signals, labels = np.zeros((30, 1, 20, 2), np.uint8), np.arange(30) % 2
+  arrays = {'train_images': signals, 'train_labels': labels}
+  arrays |= {'test_images': signals, 'test_labels': labels}
+  np.savez(tmp_path / 'signals.npz', **arrays)
+  args = ['--show', '--data=arrays', f'--dir={tmp_path}/signals.npz']
+  assert show.main(args) == 2
+  assert 'have shape (1, 20, 2); choose other data' in capsys.readouterr().err
