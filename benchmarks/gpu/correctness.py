@@ -10,10 +10,10 @@ gradients differ by 1e-6 to 6e-6. But a pre-activation that is wrong by ε
 standard deviations has the other sign with a probability of about 0.8 ε, and
 then its gradient appears or vanishes as a whole: one in 1e6 makes a difference
 of 1e-3. In TF32, logits would differ by 5e-4 to 3e-3 and gradients by 7e-3 to
-1e-1. `_TOLERANCE` lies between, except after several steps: if the initial
-weights of D-CONV are changed by 1e-7 in eight random ways, one of these flips
-such a sign, on a CPU as well, and a scale then moves 2e-2 elsewhere and the
-evaluation differs by 1.3e-3.
+1e-1. `_TOLERANCE` lies between. `_DEEP` does not: if D-CONV's initial weights
+are changed by 1e-7 in eight random ways, one of these flips such a sign, on a
+CPU as well; after five steps, a batch-norm scale has then moved 2e-2 elsewhere,
+and the evaluation differs by 1.3e-3.
 
 In 16 bits, the CPU computes the case in 16 bits as well, and the GPU may be
 wrong by `_SLACK` times the CPU's largest error, since it rounds in other places
@@ -35,9 +35,10 @@ from benchmarks.gpu import cases, nets, pieces, worker
 # Of float32, by group and kind, with which an array's name begins.
 _TOLERANCE = {
   'nets': {'output': 1e-4, 'gradient': 2e-3},
-  'trajectories': {'outcome': 5e-3, 'moved': 5e-2},
+  'trajectories': {'outcome': 1e-3, 'moved': 1e-2},
   'convolutions': {'value': 1e-5, 'gradient': 1e-5},
 }
+_DEEP = {'d_conv momentum': {'outcome': 5e-3, 'moved': 5e-2}}  # by case
 _LEAST = 0.01
 _SLACK = 3.0
 _TIMEOUT_S = 300.0
@@ -95,8 +96,9 @@ def check(names: list[str], size: cases.Size) -> Iterator[dict[str, Any]]:
         continue
       for case in expected:
         row = {'name': f'{name}: {case}'}
+        tolerance = _DEEP.get(case, group.tolerance)
         yield row | _compare(
-          got[case], expected[case], yardstick[case], group.tolerance
+          got[case], expected[case], yardstick[case], tolerance
         )
 
 

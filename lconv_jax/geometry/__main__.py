@@ -89,9 +89,9 @@ def _report(args: argparse.Namespace) -> None:
   print(report.aligned([names, *cells]), _NOTE, sep='\n')
   if args.csv:
     pathlib.Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
-    about = [report.row(run) for run in shown]
-    about += [dict.fromkeys(about[0])] * len(compared)
-    whole = [{**row, **own} for row, own in zip(rows, about, strict=True)]
+    of_runs = [report.row(run) for run in shown]
+    of_runs += [dict.fromkeys(of_runs[0])] * len(compared)
+    whole = [{**row, **own} for row, own in zip(rows, of_runs, strict=True)]
     report.write_csv(whole, args.csv, digits=2)
     print(f'wrote {args.csv}')
   out = pathlib.Path(args.out or args.runs[0])

@@ -18,17 +18,19 @@ _INSIDE = 4  # runs whose legend has room in the panel
 def draw_curves(runs: Runs, augmented: bool = False) -> figure.Figure:
   """Draws accuracy, and non-zero weights of each layer, against epochs.
 
+  With more runs than colours, training accuracies are left out.
+
   Args:
     runs: all have their accuracies in the first panel; runs that have set
       weights to zero have a panel each.
-    augmented: whether training accuracies are on augmented images; with more
-      runs than colours, they are left out.
+    augmented: whether training accuracies are on augmented images.
   """
   sparse = [run for run in runs if _has_zeros(run[1])]
   columns = min(len(sparse) + 1, 3)
   lines = -(-(len(sparse) + 1) // columns)
   wide = max(1, columns - 1)  # columns of a legend above the panels
-  above = len(runs) // wide + 1 if len(runs) > _INSIDE else 0  # its lines
+  entries = len(runs) + (1 if _many(runs) else 3)
+  above = -(-entries // wide) if len(runs) > _INSIDE else 0  # its lines
   size = style.COLUMN * columns, 2.9 * lines + 0.15 * above
   fig = figure.Figure(size, layout='constrained')
   fig.get_layout_engine().set(wspace=0.06, hspace=0.06)
@@ -88,12 +90,16 @@ def _has_zeros(metrics: axis.Metrics) -> bool:
   return any(share < 1 for share in shares)
 
 
+def _many(runs: Runs) -> bool:
+  return len(runs) > len(style.COLORS)
+
+
 def _accuracy(ax: axes.Axes, runs: Runs, augmented: bool) -> None:
-  many = len(runs) > len(style.COLORS)
+  many = _many(runs)
   for i, (label, metrics) in enumerate(runs):
     look = {'color': style.COLORS[i % len(style.COLORS)]}
-    dashes = style.distinct(i)['linestyle'] if many else '-'
-    axis.share(ax, metrics, 'test/accuracy', label=label, ls=dashes, **look)
+    more = {**style.distinct(i), 'markevery': 0.2} if many else {}
+    axis.share(ax, metrics, 'test/accuracy', label=label, **(look | more))
     if not many:
       axis.share(ax, metrics, 'train/accuracy', ls='--', lw=0.9, **look)
   ax.set(ylabel='test accuracy (%)' if many else 'accuracy (%)')

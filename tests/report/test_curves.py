@@ -88,10 +88,12 @@ def test_many_runs_are_told_apart_beside_the_panels(tmp_path):
   many = [(f'run {i}', METRICS[:1]) for i in range(30)]
   with warnings.catch_warnings(action='error'):  # there is room for all
     report.save(report.draw_curves(many), tmp_path / 'c.png')
-  runs = [(f'run {i}', METRICS) for i in range(9)]
+  runs = [(f'run {i}', METRICS) for i in range(56)]
   fig = report.draw_curves(runs)
   accuracy = fig.axes[0]
   assert accuracy.get_legend() is None
   assert labels(fig.legends[0]) == [name for name, _ in runs]
-  looks = {(x.get_color(), str(x.get_linestyle())) for x in accuracy.lines}
-  assert len(looks) == len(accuracy.lines) == 9  # and no training accuracy
+  looks = {
+    (x.get_color(), x.get_linestyle(), x.get_marker()) for x in accuracy.lines
+  }
+  assert len(looks) == len(accuracy.lines) == 56  # and no training accuracy
