@@ -341,8 +341,8 @@ _GEOMETRY = {
 _LAID_OUT = {
   'sgd': 'SGD',
   'noise': 'SGD on white noise',
-  'lasso_10': 'β-LASSO, 10 epochs',
-  'lasso_30': 'β-LASSO, 30 epochs',
+  'lasso_10': 'β-LASSO, λ = 1.2e-4 / 8e-5, 10 epochs',
+  'lasso_30': 'β-LASSO, λ = 1.2e-4 / 8e-5',
   'lasso_6e-5': 'β-LASSO, λ = 6e-5 / 4e-5',
   'lasso_3e-5': 'β-LASSO, λ = 3e-5 / 2e-5',
 }
@@ -378,7 +378,7 @@ def geometry() -> str:
         name = row['similarity'] if file == 'geometry' else None
       if name:
         found.setdefault(name, []).append(row)
-  return _laid_out('similarity', found)
+  return _laid_out('similarity', found, _GEOMETRY)
 
 
 def geometry_varied() -> str:
@@ -387,7 +387,8 @@ def geometry_varied() -> str:
   for row in rows_of_csv('geometry_more'):
     if row['command'] and (name := _begins(_folder(row), _VARIED)):
       found.setdefault(name, []).append(row)
-  return _laid_out('S-FC by SGD, with', found)
+  columns = {k: v for k, v in _GEOMETRY.items() if k != 'first layer (%)'}
+  return _laid_out('S-FC by SGD, with', found, columns)
 
 
 def geometry_conv() -> str:
@@ -592,10 +593,14 @@ def _grid(command: str) -> str:
   return 'scrambled' if '--config.data.permute=' in command else 'true'
 
 
-def _laid_out(head: str, groups: Mapping[str, Sequence[table.Row]]) -> str:
-  lines = [[head, *_GEOMETRY]]
+def _laid_out(
+  head: str,
+  groups: Mapping[str, Sequence[table.Row]],
+  columns: Mapping[str, int],
+) -> str:
+  lines = [[head, *columns]]
   for name, own in groups.items():
-    cells = [_over_seeds(own, *column) for column in _GEOMETRY.items()]
+    cells = [_over_seeds(own, *column) for column in columns.items()]
     lines.append([name, *cells])
   return table.as_markdown(lines)
 

@@ -144,7 +144,7 @@ def test_layouts_are_named_by_their_folders(monkeypatch):
   assert null.startswith('| SGD, weights shuffled |  | 1.0 |')
   assert '| 13.00 |' in null
   assert '±' not in untrained
-  assert lasso.startswith('| β-LASSO, 10 epochs | 3.0')
+  assert lasso.startswith('| β-LASSO, λ = 1.2e-4 / 8e-5, 10 epochs | 3.0')
   (wide,) = tables.geometry_varied().splitlines()[2:]
   assert wide.startswith('| α = 16 | 4.0')
 
