@@ -91,7 +91,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _at_least_0(word: str) -> float:
   """Returns an argument that must be a number, 0 or more."""
-  if not 0 <= (value := float(word)) < math.inf:
+  try:
+    value = float(word)
+  except ValueError:
+    value = math.nan
+  if not 0 <= value < math.inf:
     raise argparse.ArgumentTypeError(f'{word!r} is not a number, 0 or more')
   return value
 

@@ -115,6 +115,7 @@ def test_runs_that_ended_are_compared_though_another_one_failed(
 def test_the_command_line_has_no_grid(capsys):
   for words, hint in (
     (['--root=r', '--config=x', '--tolerance=nan'], 'is not a number, 0 or'),
+    (['--root=r', '--config=x', '--tolerance=a'], "'a' is not a number, 0 or"),
     (['--root=r'], 'required: --config'),
     (['sgd', '--root=r', '--config=configs/s_fc.py'], 'unknown argument sgd'),
   ):
