@@ -438,9 +438,9 @@ def scaling() -> str:
       'first layer (%)', 'local (%)',
     ]
   ]  # fmt: skip
-  sizes = [*itertools.product(grid.EPOCHS, grid.ALPHAS), (400, 150)]
+  sizes = itertools.product(sorted(grid.EPOCHS), sorted(grid.ALPHAS))
   rows = [*rows_of_csv('scaling'), *rows_of_csv('full_size')]
-  for epochs, alpha in sizes:
+  for epochs, alpha in (*sizes, (400, 150)):
     sgd, lasso = (
       _winner(
         row

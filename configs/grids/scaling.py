@@ -1,45 +1,62 @@
-"""Tells where β-LASSO's gain comes from: length × width × method, 88 runs.
+"""Tells where β-LASSO's gain comes from: length × width × method, 234 runs.
 
-  python -m launch.local scaling:headline --root=runs/scaling/headline
+  python -m launch.local scaling:a8_e400 --root=runs/scaling/a8_e400
   python -m lconv_jax.figures scaling runs/scaling
 
-Our study, for two cores: S-FC on CIFAR-10 with the paper's augmentation. Its
-parts are `PARTS`, and no run is in two parts. The learning rates are those
-of results/README.md at 30 epochs, and part `learning_rate` tries others. λ is
-that of configs/s_fc_small.py at 30 epochs, in proportion to 1/steps, and part
-`l1` tries half and twice of it. With --seeds=0,1,2 every point
-is repeated. The mini grid has 4 runs: α = 1, 3 and 10 epochs.
+Our study: S-FC on CIFAR-10 with the paper's augmentation. A cell, such as
+`a8_e400` (α = 8, 400 epochs), has all that is tried at one width and length:
+SGD with momentum and weight decay, plain SGD, and β-LASSO with β = 50, 1 and 0,
+each with a few learning rates, decays or λ, among which validation accuracy
+chooses. λ is in proportion to 1/steps. `s_nets` and `d_nets` have the other
+nets of tables 1 and 2 at this size. No run is in two parts. The mini grid has 4
+runs: α = 1, 3 and 10 epochs.
 """
+
+import functools
 
 from configs.grids import Point
 from configs.grids.nets import BETA_LASSO, SGD, net
 
 CONFIG = 'configs/s_fc.py'
 
-EPOCHS = (30, 100, 400)
-ALPHAS = (1, 2, 4, 8)
-BETAS = (0.0, 1.0, 50.0)
-LR = {'sgd': 0.1, 'plain': 0.5, 'beta_lasso': 0.5}
-# λ of convolutional and of fully connected layers, scaled to 400 epochs.
+EPOCHS = (400, 100, 30)
+ALPHAS = (8, 4, 2, 1)
+BETAS = (50.0, 1.0, 0.0)
+# λ of convolutional and of fully connected layers for 400 epochs.
 L1 = (9e-6, 6e-6)
 
+# Learning rate and weight decay; learning rate; learning rate and factor of λ.
+_MOMENTUM = ((0.1, 5e-4), (0.5, 5e-4), (1.0, 5e-4), (0.1, 1e-4), (0.1, 1e-3))
+_PLAIN = (0.1, 0.5, 1.0)
+_BETA_LASSO = {
+  50.0: (
+    (0.5, 1.0), (0.5, 0.5), (0.5, 0.25), (0.5, 2.0),
+    (1.0, 0.5), (1.0, 1.0), (0.1, 2.0),
+  ),
+  1.0: ((0.5, 1.0), (0.5, 2.0)),
+  0.0: ((0.5, 1.0), (0.5, 2.0)),
+}  # fmt: skip
 
-def by_sgd(epochs: int, name: str, alpha: int, lr: float = LR['sgd']) -> Point:
-  """Returns a net by SGD with momentum 0.9 and weight decay 5e-4."""
-  return {'train.epochs': epochs, **net(name, alpha), **SGD, 'optim.lr': lr}
+
+def by_momentum(
+  epochs: int, name: str, alpha: int, lr: float = 0.1, decay: float = 5e-4
+) -> Point:
+  """Returns a net by SGD with momentum 0.9."""
+  tried = {'optim.lr': lr, 'optim.weight_decay': decay}
+  return {'train.epochs': epochs, **net(name, alpha), **SGD, **tried}
 
 
-def by_plain_sgd(epochs: int, alpha: int, lr: float = LR['plain']) -> Point:
+def by_plain_sgd(epochs: int, alpha: int, lr: float) -> Point:
   """Returns S-FC by SGD without momentum and weight decay."""
-  plain = {'optim.momentum': 0.0, 'optim.weight_decay': 0.0}
-  return {**by_sgd(epochs, 's_fc', alpha, lr), **plain}
+  point = by_momentum(epochs, 's_fc', alpha, lr, decay=0.0)
+  return {**point, 'optim.momentum': 0.0}
 
 
 def by_beta_lasso(
   epochs: int,
   alpha: int,
   beta: float = 50.0,
-  lr: float = LR['beta_lasso'],
+  lr: float = 0.5,
   factor: float = 1.0,
 ) -> Point:
   """Returns S-FC by β-LASSO, with `factor` times the λ of the rule."""
@@ -56,104 +73,49 @@ def by_beta_lasso(
   }
 
 
-def _both(epochs: int, alpha: int) -> list[Point]:
-  return [by_sgd(epochs, 's_fc', alpha), by_beta_lasso(epochs, alpha)]
-
-
-def headline() -> list[Point]:
-  """Returns 4 points: the best SGD and β = 50, α = 4 and 8, 400 epochs."""
-  return [point for alpha in (4, 8) for point in _both(400, alpha)]
-
-
-def table2() -> list[Point]:
-  """Returns 5 points: the rest of table 2 in small, α = 8, 400 epochs."""
+def cell(epochs: int, alpha: int) -> list[Point]:
+  """Returns 19 points: all that is tried at one length and width."""
   return [
-    *(by_sgd(400, name, 8) for name in ('s_conv', 's_local', 'fc3')),
-    *(by_beta_lasso(400, 8, beta) for beta in (0.0, 1.0)),
-  ]
-
-
-def table1() -> list[Point]:
-  """Returns 3 points: the rest of table 1 in small, D-nets, 400 epochs."""
-  # D-FC with α = 4 would take hours.
-  alphas = {'d_conv': 4, 'd_local': 4, 'd_fc': 2}
-  return [by_sgd(400, name, alpha) for name, alpha in alphas.items()]
-
-
-def length() -> list[Point]:
-  """Returns 20 points: as `headline`, for the other epochs and α."""
-  return [
-    point
-    for epochs in EPOCHS
-    for alpha in ALPHAS
-    if not (epochs == 400 and alpha in (4, 8))
-    for point in _both(epochs, alpha)
-  ]
-
-
-def methods() -> list[Point]:
-  """Returns 34 points: plain SGD, β = 0 and 1, for all epochs and α."""
-  return [
-    point
-    for epochs in EPOCHS
-    for alpha in ALPHAS
-    for point in (
-      by_plain_sgd(epochs, alpha),
-      *(by_beta_lasso(epochs, alpha, beta) for beta in (0.0, 1.0)),
-    )
-    if point not in table2()
-  ]
-
-
-def learning_rate() -> list[Point]:
-  """Returns 10 points: the learning rates that are not used elsewhere."""
-  rates = (0.1, 0.5, 1.0)
-  return [
-    *(by_sgd(100, 's_fc', 4, lr) for lr in rates if lr != LR['sgd']),
-    *(by_plain_sgd(100, 4, lr) for lr in rates if lr != LR['plain']),
     *(
-      by_beta_lasso(100, 4, beta, lr)
+      by_beta_lasso(epochs, alpha, beta, lr, factor)
       for beta in BETAS
-      for lr in rates
-      if lr != LR['beta_lasso']
+      for lr, factor in _BETA_LASSO[beta]
     ),
+    *(by_momentum(epochs, 's_fc', alpha, *tried) for tried in _MOMENTUM),
+    *(by_plain_sgd(epochs, alpha, lr) for lr in _PLAIN),
   ]
 
 
-def l1() -> list[Point]:
-  """Returns 10 points: half and twice of λ, where that is affordable."""
-  return [
-    by_beta_lasso(epochs, alpha, factor=factor)
-    for epochs, alpha in ((30, 4), (30, 8), (100, 4), (100, 8), (400, 4))
-    for factor in (0.5, 2.0)
-  ]
+def s_nets() -> list[Point]:
+  """Returns 3 points: the shallow nets of tables 1 and 2, 400 epochs."""
+  return [by_momentum(400, name, 8) for name in ('s_conv', 's_local', 'fc3')]
 
 
-def wide() -> list[Point]:
-  """Returns 2 points: α = 16, 400 epochs."""
-  return _both(400, 16)
+def d_nets() -> list[Point]:
+  """Returns 3 points: the deep nets of table 1, 400 epochs."""
+  return [by_momentum(400, n, 4) for n in ('d_conv', 'd_local', 'd_fc')]
 
 
 PARTS = {
-  f.__name__: f
-  for f in (
-    headline,
-    table2,
-    table1,
-    length,
-    methods,
-    learning_rate,
-    l1,
-    wide,
-  )
+  **{
+    f'a{alpha}_e{epochs}': functools.partial(cell, epochs, alpha)
+    for epochs in EPOCHS
+    for alpha in ALPHAS
+  },
+  's_nets': s_nets,
+  'd_nets': d_nets,
 }
 
 
 def sweep() -> list[Point]:
-  """Returns the points of all parts, in the order of their worth."""
+  """Returns the points of all parts."""
   return [point for part in PARTS.values() for point in part()]
 
 
 def mini() -> list[Point]:
-  """Returns 4 points: the best SGD and β = 50, α = 1, 3 and 10 epochs."""
-  return [point for epochs in (3, 10) for point in _both(epochs, 1)]
+  """Returns 4 points: SGD and β-LASSO, α = 1, 3 and 10 epochs."""
+  return [
+    point
+    for epochs in (3, 10)
+    for point in (by_momentum(epochs, 's_fc', 1), by_beta_lasso(epochs, 1))
+  ]

@@ -42,7 +42,7 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
   if not both:
     raise errors.UsageError(
       'No width and length of S-FC has finished runs by SGD and by β-LASSO; '
-      'python -m launch.local scaling:headline trains them.'
+      'python -m launch.local scaling:a8_e400 trains them.'
     )
   shown = [e for at in both for e in (sgd[at], lasso[at])]
   experiments.agree(shown, experiments.COMPARED, 'scaling')

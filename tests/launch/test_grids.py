@@ -20,7 +20,7 @@ RUNS = {
   'table2': 21, 'table2:nested': 690, 'table2:mini': 7,
   'width': 42, 'width:nested': 840, 'width:mini': 18,
   'resnet_kernel': 8, 'resnet_kernel:nested': 280, 'resnet_kernel:mini': 8,
-  'scaling': 88, 'scaling:mini': 4,
+  'scaling': 234, 'scaling:mini': 4,
   'single': 1, 'single:mini': 1,
 }  # fmt: skip
 CLASSES = {'cifar10': 10, 'cifar100': 100, 'svhn_cropped': 10, 'nlgp': 2}
@@ -104,40 +104,40 @@ def test_the_papers_values():
 def test_the_parts_of_the_scaling_study_are_disjoint():
   whole = [repr(sorted(point.items())) for point in grids.load('scaling')[1]]
   parts = grids._content('scaling')['PARTS']
-  for name, part in parts.items():
-    points = grids.load(f'scaling:{name}')[1]
-    assert f'Returns {len(points)} points' in part.__doc__
-    assert repr(sorted(points[0].items())) in whole
-  sizes = [len(grids.load(f'scaling:{name}')[1]) for name in parts]
-  assert sum(sizes) == len(whole) == len(set(whole))
+  found = [
+    repr(sorted(point.items()))
+    for name in parts
+    for point in grids.load(f'scaling:{name}')[1]
+  ]
+  assert sorted(found) == sorted(set(whole))
 
 
-def test_the_cells_of_the_scaling_study_are_all_there():
-  points = grids.load('scaling')[1]
-  assert {p['train.epochs'] for p in points} == {30, 100, 400}
-  for epochs in (30, 100, 400):
-    for alpha in (1, 2, 4, 8):
-      of = {'train.epochs': epochs, 'model.base_channels': alpha}
-      own = [
-        p for p in points
-        if of.items() <= p.items() and p['model.name'] == 's_fc'
-      ]  # fmt: skip
-      methods = {
-        (p['optim.name'], p['optim.momentum'], p.get('optim.beta')) for p in own
-      }
-      assert methods == {
-        ('sgd', 0.9, None),
-        ('sgd', 0.0, None),
-        *(('beta_lasso', 0.0, beta) for beta in (0, 1, 50)),
-      }
-      # λ × epochs is the same, up to the factors 1/2, 1 and 2.
-      l1 = {p['optim.l1_conv'] * epochs for p in own if 'optim.beta' in p}
-      assert {round(x / 3.6e-3, 2) for x in l1} <= {0.5, 1, 2}
-  (point,) = [
-    p for p in grids.load('scaling:headline')[1]
-    if p['model.base_channels'] == 8 and p['optim.name'] == 'beta_lasso'
-  ]  # fmt: skip
-  assert (point['optim.l1_conv'], point['optim.l1_fc']) == (9e-6, 6e-6)
+@pytest.mark.parametrize('epochs', [30, 100, 400])
+@pytest.mark.parametrize('alpha', [1, 2, 4, 8])
+def test_a_cell_of_the_scaling_study_has_all_methods(epochs, alpha):
+  points = grids.load(f'scaling:a{alpha}_e{epochs}')[1]
+  assert {p['train.epochs'] for p in points} == {epochs}
+  assert {p['model.base_channels'] for p in points} == {alpha}
+  methods = {
+    (p['optim.name'], p['optim.momentum'], p.get('optim.beta')) for p in points
+  }
+  assert methods == {
+    ('sgd', 0.9, None),
+    ('sgd', 0.0, None),
+    *(('beta_lasso', 0.0, beta) for beta in (0, 1, 50)),
+  }
+  for method in methods:
+    rates = {
+      p['optim.lr'] for p in points
+      if (p['optim.name'], p['optim.momentum'], p.get('optim.beta')) == method
+    }  # fmt: skip
+    assert rates == {0.1, 0.5, 1} or method[2] in (0, 1)
+  # λ × epochs is the same, up to these factors.
+  l1 = {p['optim.l1_conv'] * epochs for p in points if 'optim.beta' in p}
+  assert {round(x / 3.6e-3, 2) for x in l1} == {0.25, 0.5, 1, 2}
+  point = next(p for p in points if 'optim.beta' in p)
+  assert point['optim.l1_conv'] == pytest.approx(9e-6 * 400 / epochs)
+  assert point['optim.l1_fc'] == pytest.approx(6e-6 * 400 / epochs)
 
 
 def test_expanding_imports_no_jax():

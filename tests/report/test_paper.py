@@ -164,7 +164,7 @@ def test_scaling_is_the_difference_of_the_winners(tmp_path, drawn):
 def test_scaling_needs_both_methods(tmp_path, drawn):
   net(tmp_path, 's_fc', 4, 0.5)
   net(tmp_path, 's_fc', 2, 0.5, choices='beta_lasso')
-  with pytest.raises(errors.UsageError, match='scaling:headline trains them'):
+  with pytest.raises(errors.UsageError, match='scaling:a8_e400 trains them'):
     draw('scaling', tmp_path)
 
 
