@@ -296,9 +296,8 @@ def damages(
     found = collections.Counter(
       damaged=0, same=0, said=0, different=0, traceback=0
     )
-    for _ in range(count):
-      folder = root / 'damaged'
-      shutil.rmtree(folder, ignore_errors=True)
+    for i in range(count):
+      folder = root / f'damaged_{i}'  # each state of a file is warned of once
       shutil.copytree(root / 'whole', folder)
       if rng.random() < 0.5:
         (folder / 'done.json').unlink()
@@ -316,6 +315,7 @@ def damages(
         end = 'traceback'
       found['damaged'] += 1
       found[end] += 1
+      shutil.rmtree(folder)
       print(f'damage: {end}: {what}', flush=True)
     out.write_text(json.dumps(found))
 

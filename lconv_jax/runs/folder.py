@@ -172,6 +172,7 @@ class Folder:
     found = done(self.path)
     if found:
       self._compare()
+      metrics.read(self.path)  # warns of damage
     return found
 
   @hosts.in_first
@@ -317,6 +318,7 @@ class Folder:
     if source := read_json(self.path / _SOURCE):
       result = {**result, 'init_from': source}
     result = json.loads(json.dumps(result))
+    result[metrics.CHECKSUM] = checksums.of_json(self.rows)
     checksum = checksums.of_json(result)
     write_json(self.path / 'done.json', {**result, 'checksum': checksum})
 

@@ -14,9 +14,10 @@ import numpy as np
 from absl import logging
 
 from lconv_jax import backends, errors
-from lconv_jax.runs import files
+from lconv_jax.runs import checksums, files
 
 FILE = 'metrics.jsonl'
+CHECKSUM = 'metrics_checksum'  # of all rows, in a finished run's done.json
 # What TensorBoard would show as a straight line.
 _NO_CURVES = ('step', 'epoch', 'seconds')
 
@@ -26,15 +27,20 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
   Lines that are not rows are left out with a warning. Of a row that is there
   twice, the first one counts. A half-written last line, which a killed process
-  leaves, is left out silently. A finished run without a file is warned about.
+  leaves, is left out silently. If a run is finished, rows that are not those
+  that it wrote are warned about.
 
   Raises:
     UsageError: the file cannot be read.
   """
   path = pathlib.Path(folder) / FILE
   rows, wrong = _parse(path)
-  if not path.exists() and (path.parent / 'done.json').exists():
+  done = path.parent / 'done.json'
+  if not path.exists() and done.exists():
     wrong = 'is missing, although the run is finished'
+  checksum = (files.read_json(done) or {}).get(CHECKSUM)
+  if not wrong and checksum not in (None, checksums.of_json(rows)):
+    wrong = 'is damaged: its checksum is not the one in done.json'
   if wrong:
     _warn(path, wrong)
   return rows

@@ -140,6 +140,7 @@ def done(folder: pathlib.Path) -> dict[str, Any] | None:
       f'{folder}/done.json is damaged: its checksum differs; delete it, and '
       'the command that trained there writes it again.'
     )
+  found.pop(metrics.CHECKSUM, None)
   if wrong := content.wrong_done(found):
     raise errors.UsageError(
       f'{folder}/done.json is damaged: {wrong}; put back the one that the run '

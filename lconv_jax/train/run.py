@@ -24,6 +24,10 @@ from lconv_jax.train import (
 from lconv_jax.train.side_by_side import DoesNotFit
 from lconv_jax.train.trainer import Setup, Trainer, setup
 
+# What XLA says; the second where another process takes a GPU's memory while a
+# program is compiled.
+_NO_MEMORY = ('RESOURCE_EXHAUSTED', 'cudaErrorMemoryAllocation')
+
 
 @backends.pinned()
 def train_and_evaluate(
@@ -252,7 +256,8 @@ def _train(
       part.note()
       return [], loop.train(lanes, trainer, where)
     except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
-      if not (isinstance(e, DoesNotFit) or 'RESOURCE_EXHAUSTED' in str(e)):
+      full = any(words in str(e) for words in _NO_MEMORY)
+      if not (full or isinstance(e, DoesNotFit)):
         raise
       why = errors.one_line(e)[:200]
       if lanes[1:]:

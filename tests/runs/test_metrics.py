@@ -6,7 +6,7 @@ import pytest
 from tensorboard.util import tensor_util
 
 from lconv_jax import errors
-from lconv_jax.runs import metrics
+from lconv_jax.runs import checksums, metrics
 
 
 def rows(*steps):
@@ -189,3 +189,19 @@ def test_a_finished_run_without_metrics_is_warned_about(tmp_path, said):
   (tmp_path / 'done.json').write_text('{}')
   assert metrics.read(tmp_path) == []
   assert 'metrics.jsonl is missing, although the run is finished' in said[0]
+
+
+def test_a_changed_number_of_a_finished_run_is_warned_about(tmp_path, said):
+  write(tmp_path, 0, 10, 20)
+  checksum = checksums.of_json(rows(10, 20))
+  done = {metrics.CHECKSUM: checksum}
+  (tmp_path / 'done.json').write_text(json.dumps(done))
+  assert metrics.read(tmp_path) == rows(10, 20) and not said
+  path = tmp_path / metrics.FILE
+  path.write_text(path.read_text().replace('20', '30'))  # still JSON
+  assert [row['step'] for row in metrics.read(tmp_path)] == [10, 30]
+  assert 'its checksum is not the one in done.json' in said[0]
+  path.write_text(path.read_text().splitlines()[0])  # a row is gone
+  metrics._warn.cache_clear()
+  metrics.read(tmp_path)
+  assert len(said) == 2

@@ -57,9 +57,30 @@ def test_a_run_leaves_everything_in_its_folder(config, whole, capsys):
   assert 'is finished' in capsys.readouterr().out
 
 
+def test_damaged_metrics_of_a_finished_run_are_warned_about(
+  config, whole, tmp_path, monkeypatch
+):
+  said = []
+  monkeypatch.setattr(
+    runs.metrics.logging, 'warning', lambda text, *args: said.append(args)
+  )
+  folder = shutil.copytree(whole, tmp_path / 'run')
+  train.train_and_evaluate(config, folder)
+  assert not said
+  path = folder / runs.metrics.FILE
+  content = bytearray(path.read_bytes())
+  digit = content.index(b'.') + 1
+  content[digit] ^= 1  # another digit
+  path.write_bytes(content)
+  train.train_and_evaluate(config, folder)
+  ((where, what),) = said
+  assert where == path and 'checksum' in what
+
+
 def test_an_interrupted_run_continues_to_the_same_bits(
   config, whole, tmp_path, monkeypatch, short_chunks
 ):
+  hup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
   # In the first epoch, at the end of one, and in the middle of one.
   for step, number in (
     (2, signal.SIGINT), (10, signal.SIGTERM), (17, signal.SIGHUP)
@@ -69,6 +90,7 @@ def test_an_interrupted_run_continues_to_the_same_bits(
       train.train_and_evaluate(config, tmp_path)
     assert e.value.received == number
     assert not (tmp_path / runs.ERROR).exists()
+  signal.signal(signal.SIGHUP, hup)
   train.train_and_evaluate(config, tmp_path)
   small.assert_same_run(whole, tmp_path)
 

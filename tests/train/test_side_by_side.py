@@ -439,6 +439,19 @@ def test_what_does_not_fit_into_memory_is_halved(tmp_path, monkeypatch, capsys):
   assert needed[0] > needed[1] > 0
 
 
+def test_a_gpu_whose_memory_others_take_is_no_crash(
+  tmp_path, monkeypatch, capsys
+):
+  def compiled(*args):
+    raise jax.errors.JaxRuntimeError(
+      'INTERNAL: CUDA Runtime error: : cudaErrorMemoryAllocation: out of memory'
+    )
+
+  monkeypatch.setattr(parallel, 'compiled', compiled)  # of several runs alone
+  assert train.train_all(points('plain', 'sparse'), tmp_path) == {}
+  assert 'Half of them at a time' in capsys.readouterr().out
+
+
 def test_at_once_limits_how_many_train_side_by_side(tmp_path, capsys):
   configs = points('plain', 'sparse', 'seed')
   assert train.train_all(configs, tmp_path, at_once=2) == {}
