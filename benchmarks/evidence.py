@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks import tables
+from benchmarks.tables import pages, read
 from configs.grids import scaling
 from lconv_jax import errors, report
 
@@ -76,19 +76,17 @@ def parts() -> dict[str, Part]:
   own |= {
     f'signals_geometry_{name}': _signals_geometry(name) for name in _SIGNALS
   }
-  names = (
-    path.stem for path in sorted((tables.ROOT / 'results').glob('*.csv'))
-  )
+  names = (path.stem for path in sorted((read.ROOT / 'results').glob('*.csv')))
   # Their last columns have the command and the time of each run.
   found = {
     name: _runs(name)
     for name in names
     if name not in (*own, 'scaling')
-    and {'command', 'seconds'} <= tables.rows_of_csv(name)[0].keys()
+    and {'command', 'seconds'} <= read.rows_of_csv(name)[0].keys()
   }
   found |= own
   found |= {f'scaling:{name}': _scaling(name) for name in scaling.PARTS}
-  folder = tables.ROOT / 'benchmarks' / 'results'
+  folder = read.ROOT / 'benchmarks' / 'results'
   for path in sorted(folder.glob('*.json')):
     if not path.stem.endswith(_OTHER_VERSION):
       found[path.stem] = _benchmark(path)
@@ -136,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       )
       return 1
   if names and not args.dry_run:
-    return tables.main([])
+    return pages.main([])
   return 0
 
 
@@ -144,13 +142,13 @@ def _run(command: str) -> int:
   python = shlex.quote(sys.executable)
   command = re.sub(r'(^|&& )python\b', lambda m: m[1] + python, command)
   return subprocess.run(
-    command, shell=True, cwd=tables.ROOT, check=False
+    command, shell=True, cwd=read.ROOT, check=False
   ).returncode
 
 
 def _runs(name: str) -> Part:
   """Returns the part that trains the runs of results/NAME.csv again."""
-  rows = tables.rows_of_csv(name)
+  rows = read.rows_of_csv(name)
   commands, folders = [], []
   for row in rows:
     folder = re.search(r'--workdir=\S*?([^/\s]+)(\s|$)', row['command'])[1]
@@ -171,7 +169,7 @@ def _runs(name: str) -> Part:
 
 def _geometry(name: str) -> Part:
   """Returns the part that lays pixels out by the weights of dense nets."""
-  rows = [row for row in tables.rows_of_csv(name) if row['command']]
+  rows = [row for row in read.rows_of_csv(name) if row['command']]
   train = [_below('geometry', row) for row in rows]
   folders = ' '.join(command.rpartition('=')[2] for command in train)
   csv = f'results/{name}.csv'
@@ -185,7 +183,7 @@ def _geometry(name: str) -> Part:
 def _geometry_conv() -> Part:
   """Returns the part that comes after `geometry`, with its layouts."""
   name = 'geometry_conv'
-  rows = tables.rows_of_csv(name)
+  rows = read.rows_of_csv(name)
   train = [_below('geometry', row) for row in rows]
   folders = ' '.join(command.rpartition('=')[2] for command in train)
   seconds = sum(row['seconds'] for row in rows)
@@ -206,7 +204,7 @@ def _signals(name: str) -> Part:
     f'python main.py --config={config} --grid=examples/signals.py '
     f'--seeds=0,1,2 --workdir={root}'
   )
-  rows = tables.rows_of_csv(f'signals_{name}')
+  rows = read.rows_of_csv(f'signals_{name}')
   seconds = sum(row['seconds'] for row in rows) / 3  # side by side
   report = _report(f'{root}/*seed=*', f'signals_{name}')
   return Part(
@@ -236,7 +234,7 @@ def _find_l1() -> Part:
   ]
   commands.append(_report(f'{root}/*/*seed=*', 'find_l1'))
   # Points that train side by side take the time of one.
-  rows = tables.rows_of_csv('find_l1')
+  rows = read.rows_of_csv('find_l1')
   times = {(row['data'], row['epochs']): row['seconds'] for row in rows}
   return Part('results/find_l1.csv', sum(times.values()) / 3600, commands)
 
@@ -257,7 +255,7 @@ def _scaling(name: str) -> Part:
 
 
 def _benchmark(path: pathlib.Path) -> Part:
-  out = str(path.relative_to(tables.ROOT))
+  out = str(path.relative_to(read.ROOT))
   # gpu.json has a command for each of its parts.
   content = json.loads(path.read_text('utf-8'))
   command = content.get('command', f'python -m benchmarks.{path.stem}')
@@ -271,7 +269,7 @@ def _benchmark(path: pathlib.Path) -> Part:
 
 
 def _on_a_gpu(name: str) -> bool:
-  return 'NVIDIA' in tables.rows_of_csv(name)[0]['machine']
+  return 'NVIDIA' in read.rows_of_csv(name)[0]['machine']
 
 
 def _report(shown: str, name: str) -> str:

@@ -182,9 +182,14 @@ def _winner(members: Sequence[runs.Record]) -> tuple[runs.Record, ...]:
   groups = [g for g in groups if all(run.done for run in g)] or groups
   if len(groups) == 1:  # nothing to choose
     return groups[0]
-  return max(
-    groups, key=lambda g: selection.accuracy(_candidate(g), 'validation')[0]
-  )
+  # A winner is often repeated with seeds that the others lack.
+  common = set.intersection(*({r.config.seed for r in g} for g in groups))
+
+  def validation(group: tuple[runs.Record, ...]) -> float:
+    own = [run for run in group if run.config.seed in common] or group
+    return selection.accuracy(_candidate(own), 'validation')[0]
+
+  return max(groups, key=validation)
 
 
 def _candidate(members: Sequence[runs.Record]) -> selection.Candidate:

@@ -15,7 +15,7 @@ def parts():
 
 
 def test_every_result_has_a_part(parts):
-  folder = evidence.tables.ROOT
+  folder = evidence.read.ROOT
   files = [*folder.glob('results/*.csv'), *folder.glob('benchmarks/results/*')]
   names = {
     str(f.relative_to(folder)) for f in files if '_jax_0_12' not in f.name
@@ -25,7 +25,7 @@ def test_every_result_has_a_part(parts):
 
 
 def test_runs_are_trained_again_as_they_were(parts):
-  rows = evidence.tables.rows_of_csv('connectivity')
+  rows = evidence.read.rows_of_csv('connectivity')
   *train, report = parts['connectivity'].commands
   assert len(train) == len(rows)
   for row, command in zip(rows, train, strict=True):
@@ -79,9 +79,7 @@ def test_what_needs_a_gpu_is_left_out_of_all(parts, monkeypatch, capsys):
 
 def test_parts_run_in_order_until_one_fails(monkeypatch, capsys):
   ran = []
-  monkeypatch.setattr(
-    evidence.tables, 'main', lambda argv: ran.append('tables')
-  )
+  monkeypatch.setattr(evidence.pages, 'main', lambda argv: ran.append('tables'))
   monkeypatch.setattr(evidence, '_run', lambda c: ran.append(c) or 0)
   evidence.main(['step', 'loop'])
   assert [r.split()[2] for r in ran[:-1]] == [
@@ -99,12 +97,12 @@ def test_a_command_runs_in_the_root_of_the_project(tmp_path):
   out = tmp_path / 'said.json'
   assert evidence._run(f'python -c \'{code}("{out}", "w"))\' README.m*') == 0
   cwd, argv = json.loads(out.read_text())
-  assert cwd == str(evidence.tables.ROOT) and argv[1:] == ['README.md']
+  assert cwd == str(evidence.read.ROOT) and argv[1:] == ['README.md']
 
 
 def test_make_knows_it():
   said = subprocess.run(
-    ['make', '-n', 'evidence', 'PARTS=demo'], cwd=evidence.tables.ROOT,
+    ['make', '-n', 'evidence', 'PARTS=demo'], cwd=evidence.read.ROOT,
     capture_output=True, text=True, check=True,
   ).stdout  # fmt: skip
   assert 'python -m benchmarks.evidence demo' in said

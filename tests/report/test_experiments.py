@@ -45,6 +45,20 @@ def test_seeds_are_averaged_and_what_is_tuned_competes(tmp_path):
   assert std == pytest.approx(50**0.5)
 
 
+def test_settings_compete_with_the_seeds_that_all_of_them_have(tmp_path):
+  for name, seed, decay, validation in (
+    ('a', 0, 5e-4, 0.7),
+    ('b', 1, 5e-4, 0.5),  # their mean is less than that of c
+    ('c', 0, 1e-4, 0.65),
+  ):
+    fake_runs.write(
+      tmp_path / name, validation=validation, seed=seed,
+      optim__weight_decay=decay,
+    )  # fmt: skip
+  (won,) = grouped(tmp_path)
+  assert [run.path.name for run in won.runs] == ['a', 'b']
+
+
 def test_a_copy_of_a_run_is_no_repetition(tmp_path):
   fake_runs.write(tmp_path / 'a', finished=False)
   fake_runs.write(tmp_path / 'b')

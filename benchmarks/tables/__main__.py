@@ -1,0 +1,7 @@
+"""The command line of `benchmarks.tables`."""
+
+import sys
+
+from benchmarks.tables import pages
+
+sys.exit(pages.main())
