@@ -26,10 +26,10 @@ from configs.grids import scaling
 from lconv_jax import errors, report
 
 _ROOT = 'runs/evidence'
-# Two cores; an epoch of S-FC with α = 8 takes 7 s.
+_EPOCH_SECONDS = {1: 12, 2: 32, 4: 66, 8: 140}  # of 19 runs with that α
 _SCALING_HOURS = {
   **{
-    f'a{alpha}_e{epochs}': 19 * epochs * 7 / 3600 * (0.1 + alpha / 8) / 1.1
+    f'a{alpha}_e{epochs}': epochs * _EPOCH_SECONDS[alpha] / 3600
     for epochs in scaling.EPOCHS
     for alpha in scaling.ALPHAS
   },
@@ -242,6 +242,8 @@ def _find_l1() -> Part:
 def _scaling(name: str) -> Part:
   root = f'{_ROOT}/scaling'
   train = f'python -m launch.local scaling:{name} --root={root}/{name}'
+  if name.endswith('_nets'):
+    train += ' --seeds=0,1'
   return Part(
     'results/scaling.csv',
     _SCALING_HOURS[name],

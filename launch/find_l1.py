@@ -1,13 +1,13 @@
-r"""Finds λ for a config: a few short runs, then λ in proportion to 1/steps.
+r"""Finds λ for a config: a few short runs, then λ in proportion to 1/√steps.
 
   python -m launch.find_l1 --config=configs/s_fc_small.py --root=runs/find_l1
 
 The short runs train side by side, for a tenth of the epochs of the config, with
-its λ times `FACTORS` and times the ratio of lengths: the penalty then moves a
-weight as far as in the long run. β is divided by that ratio, so that weights
-are cut at the same βλ. Of the λ whose validation accuracy is within --tolerance
-of the best, the largest is chosen, since its net is the sparsest. The same
-command continues. docs/findings.md compares short runs with long ones.
+its λ times `FACTORS` and times the root of the ratio of lengths. β is divided
+by that root, so that weights are cut at the same βλ. Of the λ whose validation
+accuracy is within --tolerance of the best, the largest is chosen, since its net
+is the sparsest. The same command continues. docs/findings.md has where the rule
+comes from, and compares short runs with long ones.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = _checked(args, whole)
     long = config['train.epochs']
     short = args.epochs or max(1, long // 10)
-    grid = _write_grid(args.root, config, long / short, short)
+    grid = _write_grid(args.root, config, math.sqrt(long / short), short)
   overrides = [
     f'--config.{k}={v}' for k, v in whole.overrides.items() if k not in _OWN
   ]
@@ -143,13 +143,13 @@ def _l1(config: dict[str, Any], factor: float) -> dict[str, float]:
 
 
 def _write_grid(
-  root: pathlib.Path, config: dict[str, Any], ratio: float, epochs: int
+  root: pathlib.Path, config: dict[str, Any], scale: float, epochs: int
 ) -> pathlib.Path:
   """Writes the grid of the short runs beside their root; returns its path."""
   points = [
     {
-      **_l1(config, factor * ratio),
-      'optim.beta': config['optim.beta'] / ratio,
+      **_l1(config, factor * scale),
+      'optim.beta': config['optim.beta'] / scale,
       'train.epochs': epochs,
     }
     for factor in FACTORS

@@ -35,7 +35,12 @@ _hook = install_import_hook('lconv_jax', 'beartype.beartype')
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-import lconv_jax  # noqa: E402, F401
+from lconv_jax.locality import log  # noqa: E402
+
+# At its end, a run compares its filters with so many shuffled ones that this
+# takes longer than training a test's net. Files about that say `whole_null`.
+_WHOLE_NULL = {'_DRAWS': log._DRAWS, '_COMPARED': log._COMPARED}
+log._DRAWS, log._COMPARED = 20, 5
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -51,6 +56,15 @@ def optimised():
   jax.config.update('jax_disable_most_optimizations', False)
   yield
   jax.config.update('jax_disable_most_optimizations', True)
+
+
+@pytest.fixture(scope='module')
+def whole_null():
+  """Compares filters of runs in this process with as many as users do."""
+  with pytest.MonkeyPatch.context() as patch:
+    for name, value in _WHOLE_NULL.items():
+      patch.setattr(log, name, value)
+    yield
 
 
 @pytest.fixture(scope='module')

@@ -34,6 +34,7 @@ TABLES: dict[str, Callable[[], str]] = {
     study.scaling,
     study.small_nets,
     study.betas,
+    study.l1_by_length,
     study.short_runs,
     geometry.geometry_conv,
   )

@@ -89,6 +89,29 @@ def betas() -> str:
   return table.as_markdown(lines, left=2)
 
 
+def l1_by_length() -> str:
+  """Returns the largest λ that costs no accuracy, by width and length."""
+  lengths = sorted(grid.EPOCHS)
+  lines = [['α', *(f'{epochs} epochs' for epochs in lengths)]]
+  for alpha in sorted(grid.ALPHAS):
+    cells = []
+    for epochs in lengths:
+      tried = [
+        row
+        for row in read.rows_of_csv('scaling')
+        if (row['α'], row['epochs'], row['seed']) == (alpha, epochs, 0)
+        and re.fullmatch(r'S-FC β-LASSO β=50 λ=\S+ lr=0.5', row['method'])
+      ]
+      best = max(row['validation (%)'] for row in tried)
+      good = [row for row in tried if row['validation (%)'] >= best - 0.5]
+      chosen = max(good, key=_l1)
+      cells.append(
+        f'{_l1(chosen):g} ({numbers.share(chosen["first layer (%)"])} %)'
+      )
+    lines.append([f'{alpha}', *cells])
+  return table.as_markdown(lines, left=0)
+
+
 def _l1(row: table.Row) -> float:
   return float(re.search(r'λ=([^/\s]+)', row['method'])[1])
 

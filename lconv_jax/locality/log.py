@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Int, Real
 
-from lconv_jax.locality import layer
+from lconv_jax.locality import layer, null
 from lconv_jax.locality.filters import from_kernel
 from lconv_jax.locality.sharing import PAIRS
 
@@ -16,6 +16,7 @@ _LOGGED_PAIRS = 200
 # No more pairs than this are compared with the null, even at a run's end, which
 # would otherwise take longer than the training of a small net.
 _COMPARED = 200
+_DRAWS = null.DRAWS  # shuffles of each filter
 
 
 def sample(units: int) -> Int[np.ndarray, ' units']:
@@ -43,7 +44,7 @@ def metrics(
   """
   filters = from_kernel(kernel, image_shape)
   found = layer.summary(
-    layer.measure(filters, periodic=periodic),
+    layer.measure(filters, _DRAWS, periodic=periodic),
     layer.measure_pairs(
       filters,
       pairs=_LOGGED_PAIRS if quick else PAIRS,

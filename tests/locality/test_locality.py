@@ -18,6 +18,8 @@ from lconv_jax.models import embed
 from lconv_jax.runs import checkpoint
 from tests import fake_runs, small
 
+pytestmark = pytest.mark.usefixtures('whole_null')
+
 
 def one(image):
   """A grey image as a batch of one filter."""
