@@ -102,18 +102,26 @@ def l1_by_length() -> str:
         if (row['α'], row['epochs'], row['seed']) == (alpha, epochs, 0)
         and re.fullmatch(r'S-FC β-LASSO β=50 λ=\S+ lr=0.5', row['method'])
       ]
-      best = max(row['validation (%)'] for row in tried)
-      good = [row for row in tried if row['validation (%)'] >= best - 0.5]
-      chosen = max(good, key=_l1)
-      cells.append(
-        f'{_l1(chosen):g} ({numbers.share(chosen["first layer (%)"])} %)'
-      )
+      cells.append(_largest(tried) if tried else numbers.NOT_RUN)
     lines.append([f'{alpha}', *cells])
   return table.as_markdown(lines, left=0)
 
 
+def _largest(tried: list[table.Row]) -> str:
+  """Returns the largest λ within half a point of the best, and its share."""
+  best = max(row['validation (%)'] for row in tried)
+  good = [row for row in tried if row['validation (%)'] >= best - 0.5]
+  chosen = max(good, key=_l1)
+  share = numbers.share(chosen['first layer (%)'])
+  return f'{_words(chosen)} ({share} %)'
+
+
+def _words(row: table.Row) -> str:
+  return re.search(r'λ=([^/\s]+)', row['method'])[1]
+
+
 def _l1(row: table.Row) -> float:
-  return float(re.search(r'λ=([^/\s]+)', row['method'])[1])
+  return float(_words(row))
 
 
 def short_runs() -> str:

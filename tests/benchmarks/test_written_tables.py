@@ -125,6 +125,24 @@ def test_nets_and_betas_are_those_of_one_setting(monkeypatch):
   assert len(lines) == 6
 
 
+def test_the_largest_l1_that_costs_no_accuracy_is_shown(monkeypatch):
+  def row(l1, validation, alpha=2, epochs=30, seed=0, lr='lr=0.5'):
+    return {
+      'method': f'S-FC β-LASSO β=50 λ={l1} {lr}', 'α': alpha, 'seed': seed,
+      'epochs': epochs, 'validation (%)': validation, 'first layer (%)': 2.0,
+    }  # fmt: skip
+
+  rows = [
+    row('1e-5/2e-5', 60.0), row('2e-5/4e-5', 59.5), row('4e-5/8e-5', 59.4),
+    row('8e-5/1e-4', 99.0, lr='lr=1'), row('8e-5/1e-4', 99.0, seed=1),
+    row('8e-5/1e-4', 50.0, epochs=400),
+  ]  # fmt: skip
+  monkeypatch.setattr(read, 'rows_of_csv', lambda name: rows)
+  first, second, *_ = study.l1_by_length().splitlines()[2:]
+  assert first == '| 1 | not run | not run | not run |'
+  assert second == '| 2 | 2e-5 (2.0 %) | not run | 8e-5 (2.0 %) |'
+
+
 def test_short_runs_stand_beside_the_long_one_in_the_order_of_l1(monkeypatch):
   rows = [
     {
