@@ -26,7 +26,19 @@ from configs.grids import scaling
 from lconv_jax import errors, report
 
 _ROOT = 'runs/evidence'
-_EPOCH_SECONDS = {1: 12, 2: 32, 4: 66, 8: 140}  # of 19 runs with that α
+# Seconds of an epoch of a cell's 19 points, on 2 cores, estimated.
+_EPOCH_SECONDS = {1: 12, 2: 32, 4: 66, 8: 140}
+# What won at 400 epochs with α = 4 and 8, and was repeated.
+_WINNERS = {
+  'lasso': (
+    '--config.optim.lr=0.5 --config.optim.l1_conv=1.8e-5 '
+    '--config.optim.l1_fc=1.2e-5'
+  ),
+  'sgd': (
+    '--config.optim.name=sgd --config.optim.momentum=0.9 '
+    '--config.optim.weight_decay=1e-4'
+  ),
+}
 _SCALING_HOURS = {
   **{
     f'a{alpha}_e{epochs}': epochs * _EPOCH_SECONDS[alpha] / 3600
@@ -241,14 +253,27 @@ def _find_l1() -> Part:
 
 def _scaling(name: str) -> Part:
   root = f'{_ROOT}/scaling'
-  train = f'python -m launch.local scaling:{name} --root={root}/{name}'
+  evaluate = 10 if name.endswith(('_e400', '_nets')) else 5
+  fields = (
+    f'--config.precision=bfloat16 --config.train.eval_every_epochs={evaluate}'
+  )
+  train = [
+    f'python -m launch.local scaling:{name} --root={root}/{name} {fields}'
+  ]
   if name.endswith('_nets'):
-    train += ' --seeds=0,1'
+    train[0] += ' --seeds=0,1'
+  if name in ('a8_e400', 'a4_e400'):
+    alpha = f'--config.model.base_channels={name[1]}'
+    train += [
+      f'python -m launch.local single --root={root}/{name}_{method}_seeds '
+      f'--config=configs/s_fc.py {alpha} {winner} {fields} --seeds=1,2'
+      for method, winner in _WINNERS.items()
+    ]
   return Part(
     'results/scaling.csv',
     _SCALING_HOURS[name],
     [
-      train,
+      *train,
       # Of all parts that have been trained so far.
       _report(f'{root}/*/*seed=*', 'scaling'),
       f'python -m lconv_jax.figures scaling {root} --out={root}/figures',

@@ -92,8 +92,8 @@ def base() -> Config:
   o.weight_decay = 0.0  # kernels only, added to the gradient; sgd grid (A.2)
   o.beta = 50.0  # weights below β λ are cut to zero after a step (A.2)
   # λ of the layers that stand for convolutions, and of the fully connected
-  # ones; grid 1e-6 ... 2e-5 at 400 epochs (A.2). A run with 1/r of the steps
-  # needs r times the λ to become as sparse.
+  # ones; grid 1e-6 ... 2e-5 at 400 epochs (A.2). A shorter run bears
+  # a larger λ (docs/findings.md).
   o.l1_conv = 1e-5
   o.l1_fc = 1e-5
 

@@ -115,10 +115,8 @@ def beta_lasso(
     learning_rate: η, a scalar or a schedule.
     l1: λ, a scalar, a schedule, or a tree of these that is a prefix of the
       params: a λ for each layer, ``{'conv1': 1e-5, 'fc1': 2e-5}``. Every layer
-      has to be named, masked layers with any value. As the ℓ1 term moves a
-      weight by about λ Σ η in all, a run with a tenth of the steps becomes as
-      sparse with about ten times the λ; about three times as much costs no
-      accuracy (docs/findings.md).
+      has to be named, masked layers with any value. A shorter run bears a
+      larger λ, but less than in proportion; docs/findings.md compares rules.
     beta: β, a scalar or a schedule. The paper uses 50.
     mask: leaves to penalise and cut, as in :func:`optax.masked`. None: those
       that :func:`kernel_mask` selects, hence no biases and no batch norm. True:

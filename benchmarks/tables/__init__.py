@@ -4,6 +4,7 @@
   python -m benchmarks.tables --check
 
 A table stands between the lines <!-- table: NAME --> and <!-- end -->, and each
-function of `TABLES` makes one from results/*.csv or benchmarks/results/*.json.
-Also results/*.md are written anew, each from the CSV of its name.
+function in `pages.TABLES` makes one from results/*.csv or
+benchmarks/results/*.json. Each results/*.md is written from the CSV of the same
+name.
 """

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
-from lconv_jax.report import table
+from lconv_jax.report import selection, table
 
 NOT_RUN = 'not run'
 MOMENTUM = 'SGD momentum=0.9 wd=5e-4'  # as `method` has it
@@ -15,15 +15,17 @@ def winner(rows: Iterable[table.Row]) -> list[table.Row]:
   groups = {}
   for row in rows:
     groups.setdefault(row['method'], []).append(row)
-  # A winner is often repeated with seeds that the others lack.
-  seeds = ({row['seed'] for row in own} for own in groups.values())
-  common = set.intersection(*seeds) if groups else set()
-
-  def validation(own: list[table.Row]) -> float:
-    same = [row for row in own if row['seed'] in common]
-    return mean(same or own, 'validation (%)')
-
-  return max(groups.values(), key=validation, default=[])
+  if not groups:
+    return []
+  found = list(groups.values())
+  scores = [
+    {
+      row['seed']: (row['validation (%)'], row['first layer (%)'])
+      for row in own
+    }
+    for own in found
+  ]
+  return found[selection.best_setting(scores)]
 
 
 def mean(rows: Sequence[table.Row], name: str = 'test (%)') -> float:

@@ -7,12 +7,13 @@ from benchmarks.tables import numbers, read
 from configs.grids import scaling as grid
 from lconv_jax.report import table
 
+# What matches the methods of a column, without the net.
 _METHODS = {
-  'SGD (%)': lambda method: method.startswith('SGD') and 'momentum' in method,
-  'plain SGD (%)': lambda method: re.match(r'SGD( lr=|$)', method),
-  'β = 0 (%)': lambda method: method.startswith('β-LASSO β=0 '),
-  'β = 1 (%)': lambda method: method.startswith('β-LASSO β=1 '),
-  'β = 50 (%)': lambda method: method.startswith('β-LASSO β=50 '),
+  'SGD (%)': r'SGD .*momentum=.*',
+  'plain SGD (%)': r'SGD( lr=\S+)?',
+  'β = 0 (%)': r'β-LASSO β=0 .*',
+  'β = 1 (%)': r'β-LASSO β=1 .*',
+  'β = 50 (%)': r'β-LASSO β=50 .*',
 }
 
 
@@ -32,10 +33,9 @@ def scaling() -> str:
         row
         for row in rows
         if (row['epochs'], row['α']) == (epochs, alpha)
-        and row['method'].startswith('S-FC ')
-        and is_it(row['method'].removeprefix('S-FC '))
+        and re.fullmatch(f'S-FC {pattern}', row['method'])
       )
-      for name, is_it in _METHODS.items()
+      for name, pattern in _METHODS.items()
     }
     sgd, lasso = found['SGD (%)'], found['β = 50 (%)']
     difference = (
@@ -113,19 +113,19 @@ def _largest(tried: list[table.Row]) -> str:
   good = [row for row in tried if row['validation (%)'] >= best - 0.5]
   chosen = max(good, key=_l1)
   share = numbers.share(chosen['first layer (%)'])
-  return f'{_words(chosen)} ({share} %)'
+  return f'{_l1_text(chosen)} ({share} %)'
 
 
-def _words(row: table.Row) -> str:
+def _l1_text(row: table.Row) -> str:
   return re.search(r'λ=([^/\s]+)', row['method'])[1]
 
 
 def _l1(row: table.Row) -> float:
-  return float(_words(row))
+  return float(_l1_text(row))
 
 
 def short_runs() -> str:
-  """Returns what short runs and whole runs with the same λ × steps have."""
+  """Returns what short runs have beside the long runs that they stand for."""
   of_length = ' after about a tenth / a quarter / all of the epochs'
   lines = [
     ['images', 'λ', f'validation (%){of_length}', f'first layer (%){of_length}']

@@ -7,9 +7,9 @@ Our study: S-FC on CIFAR-10 with the paper's augmentation. A cell, such as
 `a8_e400` (α = 8, 400 epochs), has all that is tried at one width and length:
 SGD with momentum and weight decay, plain SGD, and β-LASSO with β = 50, 1 and 0,
 each with a few learning rates, decays or λ, among which validation accuracy
-chooses. λ is in proportion to 1/steps. `s_nets` and `d_nets` have the other
-nets of tables 1 and 2 at this size. No run is in two parts. The mini grid has 4
-runs: α = 1, 3 and 10 epochs.
+chooses. λ × steps is the same in all cells, up to a factor. `s_nets` and
+`d_nets` have the other nets of tables 1 and 2 at this size. No run is in two
+parts. The mini grid has 4 runs: α = 1, 3 and 10 epochs.
 """
 
 import functools
@@ -25,7 +25,8 @@ BETAS = (50.0, 1.0, 0.0)
 # λ of convolutional and of fully connected layers for 400 epochs.
 L1 = (9e-6, 6e-6)
 
-# Learning rate and weight decay; learning rate; learning rate and factor of λ.
+# Learning rates and weight decays; learning rates; by β, learning rates and
+# factors of λ.
 _MOMENTUM = ((0.1, 5e-4), (0.5, 5e-4), (1.0, 5e-4), (0.1, 1e-4), (0.1, 1e-3))
 _PLAIN = (0.1, 0.5, 1.0)
 _BETA_LASSO = {
@@ -59,7 +60,7 @@ def by_beta_lasso(
   lr: float = 0.5,
   factor: float = 1.0,
 ) -> Point:
-  """Returns S-FC by β-LASSO, with `factor` times the λ of the rule."""
+  """Returns S-FC by β-LASSO, with `factor` times `L1` times 400 / epochs."""
   # Rounded, so that λ reads well in the names of run folders.
   scaled = [float(f'{factor * l1 * 400 / epochs:.3g}') for l1 in L1]
   return {

@@ -182,14 +182,13 @@ def _winner(members: Sequence[runs.Record]) -> tuple[runs.Record, ...]:
   groups = [g for g in groups if all(run.done for run in g)] or groups
   if len(groups) == 1:  # nothing to choose
     return groups[0]
-  # A winner is often repeated with seeds that the others lack.
-  common = set.intersection(*({r.config.seed for r in g} for g in groups))
+  scores = [{run.config.seed: _score(run) for run in g} for g in groups]
+  return groups[selection.best_setting(scores)]
 
-  def validation(group: tuple[runs.Record, ...]) -> float:
-    own = [run for run in group if run.config.seed in common] or group
-    return selection.accuracy(_candidate(own), 'validation')[0]
 
-  return max(groups, key=validation)
+def _score(run: runs.Record) -> tuple[float, float]:
+  shares = [v for k, v in run.best.items() if k.startswith('nonzero/')]
+  return selection.accuracy(_candidate([run]), 'validation')[0], sum(shares)
 
 
 def _candidate(members: Sequence[runs.Record]) -> selection.Candidate:

@@ -58,9 +58,13 @@ def draw(chosen: Sequence[Experiment], request: captions.Request) -> Drawn:
       shares = [_share(lasso[cell], name) for cell in at]
       axis.points(ax, filter(None, shares), **look)
   gain.axhline(0, color='0.6', lw=0.8, zorder=1)
-  gain.set_ylabel('β-LASSO − SGD (points of\ntest accuracy)')
+  gain.set_ylabel('β-LASSO − best SGD\n(points of test accuracy)')
   for ax, label in zip(panels, _SHARES.values(), strict=True):
-    ax.set(ylabel=label, ylim=(0, None))
+    ax.set_ylabel(label)
+  nonzero, local = panels
+  nonzero.set_yscale('log')
+  nonzero.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+  local.set_ylim(0, 100)
   alphas = sorted({alpha for _, alpha in both})
   for ax in (gain, *panels):
     _widths(ax, alphas)

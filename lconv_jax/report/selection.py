@@ -47,6 +47,28 @@ def winner(candidates: Sequence[Candidate]) -> Candidate | None:
   )
 
 
+def best_setting(
+  scores: Sequence[Mapping[int, tuple[float, float]]],
+) -> int:
+  """Returns which setting is the best, by the seeds that all of them have.
+
+  A winner is often repeated with seeds that the others lack.
+
+  Args:
+    scores: for each setting, by seed, a validation accuracy and the share of
+      weights that are not zero. Of equal accuracies the sparser one is better,
+      and of equal settings the first.
+  """
+  common = set.intersection(*map(set, scores))
+
+  def mean(setting: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
+    own = [setting[seed] for seed in common] or list(setting.values())
+    accuracies, shares = zip(*own, strict=True)
+    return statistics.fmean(accuracies), -statistics.fmean(shares)
+
+  return max(range(len(scores)), key=lambda i: mean(scores[i]))
+
+
 def words(mean: float | None, std: float | None) -> str:
   """Returns an accuracy as text: '55.00 ± 7.07', '55.00', or '–' for None."""
   if mean is None:

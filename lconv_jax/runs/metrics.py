@@ -27,8 +27,8 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
   Lines that are not rows are left out with a warning. Of a row that is there
   twice, the first one counts. A half-written last line, which a killed process
-  leaves, is left out silently. If a run is finished, rows that are not those
-  that it wrote are warned about.
+  leaves, is left out silently. Warns if a finished run has rows that it did not
+  write.
 
   Raises:
     UsageError: the file cannot be read.
@@ -38,9 +38,10 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
   done = path.parent / 'done.json'
   if not path.exists() and done.exists():
     wrong = 'is missing, although the run is finished'
-  checksum = (files.read_json(done) or {}).get(CHECKSUM)
-  if not wrong and checksum not in (None, checksums.of_json(rows)):
-    wrong = 'is damaged: its checksum is not the one in done.json'
+  with contextlib.suppress(OSError):  # done.json has its own readers
+    checksum = (files.read_json(done) or {}).get(CHECKSUM)
+    if not wrong and checksum not in (None, checksums.of_json(rows)):
+      wrong = 'is damaged: its checksum is not the one in done.json'
   if wrong:
     _warn(path, wrong)
   return rows

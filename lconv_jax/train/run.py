@@ -256,8 +256,8 @@ def _train(
       part.note()
       return [], loop.train(lanes, trainer, where)
     except (DoesNotFit, jax.errors.JaxRuntimeError) as e:
-      full = any(words in str(e) for words in _NO_MEMORY)
-      if not (full or isinstance(e, DoesNotFit)):
+      out_of_memory = any(words in str(e) for words in _NO_MEMORY)
+      if not (out_of_memory or isinstance(e, DoesNotFit)):
         raise
       why = errors.one_line(e)[:200]
       if lanes[1:]:

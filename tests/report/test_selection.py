@@ -34,3 +34,12 @@ def test_nothing_is_chosen_by_test_accuracy():
   c = selection.Candidate({}, {'run': {'test/accuracy': 0.5}}, 1)
   with pytest.raises(errors.UsageError, match='nothing may be chosen by test'):
     selection.winner([c])
+
+
+def test_settings_compete_with_the_seeds_that_all_of_them_have():
+  best = selection.best_setting
+  assert best([{0: (60.0, 1.0), 1: (0.0, 1.0)}, {0: (59.0, 1.0)}]) == 0
+  assert best([{0: (60.0, 1.0)}, {1: (61.0, 1.0)}]) == 1  # none in common
+  # Of equal accuracies the sparser is better, of equal settings the first.
+  assert best([{0: (60.0, 0.5)}, {0: (60.0, 0.1)}, {0: (59.0, 0.0)}]) == 1
+  assert best([{0: (60.0, 1.0)}, {0: (60.0, 1.0)}]) == 0

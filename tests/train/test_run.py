@@ -77,10 +77,18 @@ def test_damaged_metrics_of_a_finished_run_are_warned_about(
   assert where == path and 'checksum' in what
 
 
+@pytest.fixture
+def heard():
+  """Lets SIGHUP arrive, which nohup ignores."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+  yield
+  signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures('heard', 'short_chunks')
 def test_an_interrupted_run_continues_to_the_same_bits(
-  config, whole, tmp_path, monkeypatch, short_chunks
+  config, whole, tmp_path, monkeypatch
 ):
-  hup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
   # In the first epoch, at the end of one, and in the middle of one.
   for step, number in (
     (2, signal.SIGINT), (10, signal.SIGTERM), (17, signal.SIGHUP)
@@ -90,7 +98,6 @@ def test_an_interrupted_run_continues_to_the_same_bits(
       train.train_and_evaluate(config, tmp_path)
     assert e.value.received == number
     assert not (tmp_path / runs.ERROR).exists()
-  signal.signal(signal.SIGHUP, hup)
   train.train_and_evaluate(config, tmp_path)
   small.assert_same_run(whole, tmp_path)
 

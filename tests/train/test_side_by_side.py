@@ -439,9 +439,7 @@ def test_what_does_not_fit_into_memory_is_halved(tmp_path, monkeypatch, capsys):
   assert needed[0] > needed[1] > 0
 
 
-def test_a_gpu_whose_memory_others_take_is_no_crash(
-  tmp_path, monkeypatch, capsys
-):
+def test_out_of_gpu_memory_halves_the_group(tmp_path, monkeypatch, capsys):
   def compiled(*args):
     raise jax.errors.JaxRuntimeError(
       'INTERNAL: CUDA Runtime error: : cudaErrorMemoryAllocation: out of memory'
