@@ -27,8 +27,8 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
   Lines that are not rows are left out with a warning. Of a row that is there
   twice, the first one counts. A half-written last line, which a killed process
-  leaves, is left out silently. Warns if a finished run has rows that it did not
-  write.
+  leaves, is left out silently. Warns if a finished run's rows differ from those
+  it wrote.
 
   Raises:
     UsageError: the file cannot be read.
