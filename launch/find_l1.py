@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{e.code}\nThe finished points are compared.')
   if args.dry_run:
     return
-  tried = _tried(args.root)
+  with options.one_sentence():
+    tried = _tried(args.root)
   print(_table(tried, config))
   chosen = choose(tried, args.tolerance)
   if chosen.factor in (FACTORS[0], FACTORS[-1]):
@@ -154,12 +155,19 @@ def _write_grid(
     }
     for factor in FACTORS
   ]
-  lines = ''.join(f'    {point},\n' for point in points)
   if not root.name:
     raise ValueError(
       f'--root={root} has no name for its grid; give a folder such as '
       'runs/find_l1.'
     )
+  if (root / 'grid.json').exists():
+    old = roots.read(root).points.values()
+    if [{k: p.get(k) for k in points[0]} for p in old] != points:
+      raise ValueError(
+        f'{root} holds short runs with other λ, β or lengths, or of a version '
+        'with another rule; choose another --root.'
+      )
+  lines = ''.join(f'    {point},\n' for point in points)
   path = root.with_name(f'{root.name}_grid.py')
   text = (
     f"CONFIG = 'configs/s_fc.py'\n\n\ndef sweep():\n  return [\n{lines}  ]\n"

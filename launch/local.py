@@ -201,10 +201,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     help='points side by side in one process; default: as many as fit',
   )
   args, whole = options.parse(parser, argv)
-  launcher = Launcher(args.root, whole)
   apart = args.jobs > 0 or args.gpus
   with contextlib.ExitStack() as stack:
     with options.one_sentence():
+      launcher = Launcher(args.root, whole)
       roots.merge(args.root, whole, runs.FREE)
       if args.dry_run:
         _print_commands(launcher, args, apart)

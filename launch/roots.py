@@ -110,9 +110,10 @@ def finished(root: str | pathlib.Path, name: str) -> bool:
   path = pathlib.Path(root) / name / 'done.json'
   try:
     # As `lconv_jax.runs.done` does, which imports JAX.
-    return bool(json.loads(path.read_text(encoding='utf-8')).get('best'))
-  except (OSError, ValueError):
+    found = json.loads(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError, RecursionError):
     return False
+  return isinstance(found, dict) and bool(found.get('best'))
 
 
 @contextlib.contextmanager

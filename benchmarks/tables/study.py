@@ -66,7 +66,8 @@ def small_nets() -> str:
     accuracies = [
       numbers.over_seeds(own, part) for part in ('test (%)', 'train (%)')
     ]
-    lines.append([name, f'{alpha}', f'{own[0]["weights"]:,}', *accuracies])
+    weights = f'{own[0]["weights"]:,}' if own else numbers.NOT_RUN
+    lines.append([name, f'{alpha}', weights, *accuracies])
   return table.as_markdown(lines)
 
 
@@ -83,7 +84,10 @@ def betas() -> str:
         if (row['method'], row['α'], row['epochs']) == (method, 8, 400)
       ]
       accuracies = [numbers.over_seeds(own, name) for name in columns[:2]]
-      shares = [numbers.share(numbers.mean(own, name)) for name in columns[2:]]
+      shares = [
+        numbers.share(numbers.mean(own, name)) if own else numbers.NOT_RUN
+        for name in columns[2:]
+      ]
       words = ' / '.join(l1.split('/'))
       lines.append([words, f'{beta:g}', *accuracies, *shares])
   return table.as_markdown(lines, left=2)

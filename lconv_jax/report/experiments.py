@@ -179,7 +179,8 @@ def _winner(members: Sequence[runs.Record]) -> tuple[runs.Record, ...]:
   groups = [
     tuple(seeds[seed] for seed in sorted(seeds)) for seeds in settings.values()
   ]
-  groups = [g for g in groups if all(run.done for run in g)] or groups
+  finished = [tuple(run for run in g if run.done) for g in groups]
+  groups = [g for g in finished if g] or groups
   if len(groups) == 1:  # nothing to choose
     return groups[0]
   scores = [{run.config.seed: _score(run) for run in g} for g in groups]

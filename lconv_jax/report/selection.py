@@ -1,5 +1,6 @@
 """Choice of the run to report: the best by validation accuracy (A.2)."""
 
+import collections
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ def winner(candidates: Sequence[Candidate]) -> Candidate | None:
 def best_setting(
   scores: Sequence[Mapping[int, tuple[float, float]]],
 ) -> int:
-  """Returns which setting is the best, by the seeds that all of them have.
+  """Returns which setting is the best, by the seeds that most of them have.
 
   A winner is often repeated with seeds that the others lack.
 
@@ -59,10 +60,13 @@ def best_setting(
       weights that are not zero. Of equal accuracies the sparser one is better,
       and of equal settings the first.
   """
-  common = set.intersection(*map(set, scores))
+  counts = collections.Counter(seed for setting in scores for seed in setting)
+  most = max(counts.values())
+  common = {seed for seed, count in counts.items() if count == most}
 
   def mean(setting: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
-    own = [setting[seed] for seed in common] or list(setting.values())
+    own = [setting[seed] for seed in common & setting.keys()]
+    own = own or list(setting.values())
     accuracies, shares = zip(*own, strict=True)
     return statistics.fmean(accuracies), -statistics.fmean(shares)
 

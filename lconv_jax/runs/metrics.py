@@ -41,9 +41,13 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
   with contextlib.suppress(OSError):  # done.json has its own readers
     checksum = (files.read_json(done) or {}).get(CHECKSUM)
     if not wrong and checksum not in (None, checksums.of_json(rows)):
-      wrong = 'is damaged: its checksum is not the one in done.json'
+      wrong = (
+        'is damaged, as its checksum is not the one in done.json; delete '
+        'done.json, and the command that trained there restores the rows from '
+        'the checkpoint'
+      )
   if wrong:
-    _warn(path, wrong)
+    _warn(path.absolute(), wrong)
   return rows
 
 

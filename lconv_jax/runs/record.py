@@ -129,9 +129,15 @@ def done(folder: pathlib.Path) -> dict[str, Any] | None:
   """Returns the final numbers of a finished run, None before it is one.
 
   Raises:
-    UsageError: the numbers are not what a run writes.
+    UsageError: the numbers are not what a run writes, or cannot be read.
   """
-  found = read_json(folder / 'done.json') or {}
+  try:
+    found = read_json(folder / 'done.json') or {}
+  except OSError as e:
+    raise errors.UsageError(
+      f'{folder}/done.json cannot be read ({e.strerror}); mend that and repeat '
+      'the command.'
+    ) from e
   if not found.get('best'):
     return None
   checksum = found.pop('checksum', None)

@@ -265,7 +265,9 @@ def _train(
         return part.halves(), None
       # Not raised: `e` would keep the memory that it tells of.
       part.folders[0].fail(
-        errors.UsageError(f'It does not fit into memory ({why}).')
+        errors.UsageError(
+          f'It does not fit into the memory that other processes leave ({why}).'
+        )
       )
       return [], None
 

@@ -126,6 +126,25 @@ def test_nets_and_betas_are_those_of_one_setting(monkeypatch):
   assert len(lines) == 6
 
 
+@pytest.mark.parametrize('alpha', [2, 8])
+def test_a_study_of_which_one_cell_was_run_has_gaps(monkeypatch, alpha):
+  rows = [
+    row for row in read.rows_of_csv('scaling')
+    if (row['α'], row['epochs']) == (alpha, 400)
+  ]  # fmt: skip
+  monkeypatch.setattr(read, 'rows_of_csv', lambda name: rows)
+  for make in (
+    study.scaling,
+    study.small_nets,
+    study.betas,
+    study.l1_by_length,
+  ):
+    assert make().startswith('| ')
+  assert (
+    '| not run |' in study.small_nets() and '| not run |' in study.scaling()
+  )
+
+
 def test_the_largest_l1_that_costs_no_accuracy_is_shown(monkeypatch):
   def row(l1, validation, alpha=2, epochs=30, seed=0, lr='lr=0.5'):
     return {

@@ -56,6 +56,16 @@ def test_short_runs_have_the_rule_and_the_threshold_of_the_long_one(
   }
   assert {'--config.data.validation=110', '--config.optim.beta=40'} < {*command}
   assert not any('l1_conv=0.001' in word for word in command)
+  # What the command advises, in the same root.
+  words = [
+    '--config=configs/s_fc.py:nlgp,smoke',
+    f'--root={root}',
+    '--epochs=2',
+  ]
+  grid = root.with_name('find_grid.py').read_text()
+  with pytest.raises(SystemExit, match='with other λ, β or lengths'):
+    find_l1.main([*words, '--config.train.epochs=4', *TINY])
+  assert root.with_name('find_grid.py').read_text() == grid
 
 
 @pytest.mark.parametrize(

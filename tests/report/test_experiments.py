@@ -45,7 +45,7 @@ def test_seeds_are_averaged_and_what_is_tuned_competes(tmp_path):
   assert std == pytest.approx(50**0.5)
 
 
-def test_settings_compete_with_the_seeds_that_all_of_them_have(tmp_path):
+def test_a_winner_may_have_more_seeds_than_others(tmp_path):
   for name, seed, decay, validation in (
     ('a', 0, 5e-4, 0.7),
     ('b', 1, 5e-4, 0.5),  # their mean is less than that of c
@@ -57,6 +57,14 @@ def test_settings_compete_with_the_seeds_that_all_of_them_have(tmp_path):
     )  # fmt: skip
   (won,) = grouped(tmp_path)
   assert [run.path.name for run in won.runs] == ['a', 'b']
+
+
+def test_a_winner_whose_next_seed_still_trains_stays_the_winner(tmp_path):
+  fake_runs.write(tmp_path / 'a', validation=0.9, seed=0)
+  fake_runs.write(tmp_path / 'b', validation=0.1, seed=1, finished=False)
+  fake_runs.write(tmp_path / 'c', validation=0.5, optim__weight_decay=1e-4)
+  (won,) = grouped(tmp_path)
+  assert [run.path.name for run in won.runs] == ['a']
 
 
 def test_a_copy_of_a_run_is_no_repetition(tmp_path):

@@ -5,6 +5,7 @@ from flax import traverse_util
 
 from configs import base
 from lconv_jax import errors, runs
+from lconv_jax.runs import checksums
 from tests import fake_runs
 
 
@@ -53,6 +54,23 @@ def test_the_environment_is_that_of_the_end(tmp_path):
   del done['environment']
   (path / 'done.json').write_text(json.dumps(done))
   assert runs.read(path).environment['commit'] == 'began'
+
+
+def test_checksums_are_not_among_the_final_numbers(tmp_path):
+  path = fake_runs.write(tmp_path / 'a')
+  want = runs.done(path)
+  content = {**want, 'metrics_checksum': '12345678'}
+  content['checksum'] = checksums.of_json(content)
+  (path / 'done.json').write_text(json.dumps(content))
+  assert runs.done(path) == want
+
+
+def test_final_numbers_that_cannot_be_read_are_one_sentence(tmp_path):
+  path = fake_runs.write(tmp_path / 'a')
+  (path / 'done.json').unlink()
+  (path / 'done.json').mkdir()
+  with pytest.raises(errors.UsageError, match=r'done\.json cannot be read'):
+    runs.done(path)
 
 
 # The fields of the first runs; then, in the order in which they came, younger

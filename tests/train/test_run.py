@@ -75,6 +75,10 @@ def test_damaged_metrics_of_a_finished_run_are_warned_about(
   train.train_and_evaluate(config, folder)
   ((where, what),) = said
   assert where == path and 'checksum' in what
+  path.unlink()
+  path.mkdir()
+  done = train.train_and_evaluate(config, folder)
+  assert done['best'] and 'cannot be read' in str(said[1])
 
 
 @pytest.fixture
