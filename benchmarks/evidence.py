@@ -286,9 +286,6 @@ def _benchmark(path: pathlib.Path) -> Part:
   # gpu.json has a command for each of its parts.
   content = json.loads(path.read_text('utf-8'))
   command = content.get('command', f'python -m benchmarks.{path.stem}')
-  if path.stem == 'chaos':  # measured in two goes
-    command = 'python -m benchmarks.chaos --kills=60 --damages=400 '
-    command += '--configs=2000'
   # The net that sparse.json describes is one of s_fc_small's.
   command = command.replace('--run runs/', f'--run {_ROOT}/s_fc_small/')
   command = f'{_without(command, "out")} --out={out}'

@@ -206,7 +206,7 @@ def chaos() -> str:
         folders['case'],
         f'{folders["damaged"]}',
         f'{folders["same"]} end with the same bits, {folders["said"]} say what '
-        f'is wrong, {folders["different"]} does neither',
+        f'is wrong, {folders["different"]} neither',
       ],
       [
         configs['case'],
