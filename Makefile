@@ -45,9 +45,11 @@ figures: venv
 evidence: venv
 	$(BIN)/python -m benchmarks.evidence $(PARTS)
 
-# Files of tests in parallel, at most four: each takes some GB.
+# Files of tests in parallel, at most four: each takes some GB. conftest.py sorts
+# them.
 test: venv lint
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile \
+	  --no-loadscope-reorder
 
 # With PyTorch among the peers: make bench EXTRAS=test,bench
 bench: venv

@@ -49,7 +49,7 @@ TEST = [
   'mpmath',
   'nbclient',
   'pytest',
-  'pytest-xdist',
+  'pytest-xdist>=3.7',  # --no-loadscope-reorder
   'ruff',
   'scikit-learn',
 ]

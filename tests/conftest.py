@@ -43,6 +43,20 @@ _WHOLE_NULL = {'_DRAWS': log._DRAWS, '_COMPARED': log._COMPARED}
 log._DRAWS, log._COMPARED = 20, 5
 
 
+# The files that take longest. They come first, so that at the end no worker is
+# left alone with one.
+_LONGEST = (
+  'test_side_by_side', 'test_hosts', 'test_launch', 'test_extending',
+  'test_warm_start', 'test_notebook', 'test_step', 'test_gpu_suite',
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  """Sorts files by how long they take."""
+  rank = {name: i for i, name in enumerate(_LONGEST)}
+  items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(scope='module', autouse=True)
 def compiled():
   """Compiled programs of other files only take memory."""
