@@ -51,7 +51,7 @@ def winner(candidates: Sequence[Candidate]) -> Candidate | None:
 def best_setting(
   scores: Sequence[Mapping[int, tuple[float, float]]],
 ) -> int:
-  """Returns which setting is the best, by the seeds that most of them have.
+  """Returns which setting is the best, by the seeds that most settings have.
 
   A winner is often repeated with seeds that the others lack.
 

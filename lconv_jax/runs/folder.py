@@ -9,7 +9,6 @@ from typing import Any
 
 import ml_collections
 import numpy as np
-from absl import logging
 from jaxtyping import PyTree
 
 from lconv_jax import errors
@@ -173,10 +172,7 @@ class Folder:
     found = done(self.path)
     if found:
       self._compare()
-      try:
-        metrics.read(self.path)  # warns of damage
-      except errors.UsageError as e:  # a finished run needs no rows
-        logging.warning('%s', e)
+      metrics.warn_of_damage(self.path)
     return found
 
   @hosts.in_first

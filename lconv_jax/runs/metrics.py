@@ -51,6 +51,14 @@ def read(folder: str | pathlib.Path) -> list[dict[str, Any]]:
   return rows
 
 
+def warn_of_damage(folder: str | pathlib.Path) -> None:
+  """Warns if rows are damaged or cannot be read; a finished run needs none."""
+  try:
+    read(folder)
+  except errors.UsageError as e:
+    logging.warning('%s', e)
+
+
 class Writer:
   """Appends rows to metrics.jsonl and, where possible, TensorBoard events."""
 

@@ -261,7 +261,7 @@ def _train(
         raise
       why = errors.one_line(e)[:200]
       if lanes[1:]:
-        print(f'{why} Half of them at a time, then.')
+        print(f'{why} They train in two halves instead.')
         return part.halves(), None
       # Not raised: `e` would keep the memory that it tells of.
       part.folders[0].fail(

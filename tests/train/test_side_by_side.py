@@ -447,7 +447,7 @@ def test_out_of_gpu_memory_halves_the_group(tmp_path, monkeypatch, capsys):
 
   monkeypatch.setattr(parallel, 'compiled', compiled)  # of several runs alone
   assert train.train_all(points('plain', 'sparse'), tmp_path) == {}
-  assert 'Half of them at a time' in capsys.readouterr().out
+  assert 'They train in two halves' in capsys.readouterr().out
 
 
 def test_at_once_limits_how_many_train_side_by_side(tmp_path, capsys):
